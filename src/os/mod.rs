@@ -1,5 +1,13 @@
-//! The one door to the operating system.
+//! The one door to the operating system: contained opens, links, clones, extended attributes, locks.
+//!
+//! Nothing outside this folder opens a file of this machine. Errors are plain [`std::io::Error`]s;
+//! who asked knows which path it asked for, and says so.
 
-/// A directory of this machine, and everything below it.
-#[derive(Debug)]
-pub struct Root;
+mod clone;
+mod lock;
+mod root;
+mod xattr;
+
+pub use clone::{copy_data, reflink};
+pub use lock::{LockFile, is_held};
+pub use root::{Attributes, DirEntry, Root, Stat, is_dir, path_of, real_path};

@@ -3,12 +3,22 @@
 //! A store sees these two traits and nothing else, so no store knows whether it reads a live disk, a
 //! tar or memory.
 
+mod copy;
+mod live;
+mod memory;
 mod path;
+mod sub;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
+pub use copy::{Copied, Copying, Snapshots, copy};
+pub use live::{Live, LiveSink};
+pub use memory::Memory;
 pub use path::{TreePath, TreePathBuf, path};
+pub use sub::Sub;
+pub use walk::walk;
 
 use crate::error::{Error, Place, Result};
 use crate::os;
@@ -204,13 +214,15 @@ pub enum Special {
     Socket,
 }
 
-/// How the bytes of a file may be shared with another tree instead of written again.
+/// How a file of another tree may be taken over without its bytes passing through here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     /// One file under two names.
     Link,
     /// Two files that share their blocks until one is written.
     Reflink,
+    /// A copy with its holes kept.
+    Copy,
 }
 
 /// A file being written. Nothing is promised before [`finish`](FileSink::finish).
@@ -248,16 +260,19 @@ pub trait Sink: Send + Sync {
     /// Gives the file at `from` a second name.
     fn link(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()>;
 
-    /// Makes `to` share the file `from` of another tree. Returns `false`, with nothing done, where
+    /// Makes `to` from the file `from` of another tree. Returns `false`, with nothing done, where
     /// this sink and that tree cannot share this way.
+    ///
+    /// A link has the attributes of the file it is; else `attributes` are given to `to`.
     fn share(
         &self,
         how: Share,
         tree: &dyn Tree,
         from: TreePath<'_>,
         to: TreePath<'_>,
+        attributes: &Attributes,
     ) -> Result<bool> {
-        let _ = (how, tree, from, to);
+        let _ = (how, tree, from, to, attributes);
         Ok(false)
     }
 
