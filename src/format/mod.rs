@@ -1,1 +1,11 @@
 //! Bytes ⇄ values. Nothing here reads a file, knows the time, or panics on any input.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::indexing_slicing
+    )
+)]
+
+pub mod bbolt;
