@@ -11,23 +11,36 @@
 //! ```
 //!
 //! Reading borrows: [`Db::open`] looks at the meta pages only, a [`Bucket`] at the pages it is asked
-//! about.
+//! about. A file is never edited in place: it is [loaded](load) as an [`OwnedBucket`], changed, and
+//! [written](Layout) whole, so there is no free page to find and no torn page to leave behind.
 //!
 //! A bucket that is read lazily is sound in itself, or says where it is not. That no two buckets
-//! share a page is known only after [`check`]: whoever walks nested buckets of a file from an
-//! unknown hand calls it first.
+//! share a page is known only after [`check`] or [`load`]: whoever walks nested buckets of a file
+//! from an unknown hand calls one of them first.
 
 mod check;
+mod entries;
 mod meta;
 mod page;
+mod pen;
 mod read;
+mod value;
+mod write;
 
 pub use check::{Summary, check};
 pub use read::{Bucket, Item, Iter};
+pub use value::{Node, OwnedBucket, load};
+pub use write::{EncodeError, Layout, Options, write};
 
 use crate::error::DecodeError;
 use meta::Meta;
 use page::{Page, Pages};
+
+/// The longest key. bbolt v1.4.3 bucket.go MaxKeySize
+pub const MAX_KEY_SIZE: usize = 32_768;
+
+/// The longest value. bbolt v1.4.3 bucket.go MaxValueSize
+pub const MAX_VALUE_SIZE: usize = (1 << 31) - 2;
 
 /// How deep buckets may nest below the root; containerd needs seven.
 pub const MAX_NESTING: usize = 16;
