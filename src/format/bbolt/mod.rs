@@ -20,6 +20,8 @@
 
 mod check;
 mod entries;
+#[cfg(test)]
+mod hostile;
 mod meta;
 mod page;
 mod pen;
