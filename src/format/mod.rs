@@ -9,3 +9,7 @@
 )]
 
 pub mod bbolt;
+pub mod edit;
+pub mod raw;
+pub mod time;
+
