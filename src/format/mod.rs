@@ -11,5 +11,6 @@
 pub mod bbolt;
 pub mod edit;
 pub mod raw;
+pub mod reference;
 pub mod time;
 
