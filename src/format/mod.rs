@@ -10,6 +10,7 @@
 
 pub mod bbolt;
 pub mod edit;
+pub mod overlay;
 pub mod raw;
 pub mod reference;
 pub mod time;
