@@ -10,6 +10,7 @@
 
 pub mod bbolt;
 pub mod edit;
+pub mod oci;
 pub mod overlay;
 pub mod raw;
 pub mod reference;
