@@ -9,6 +9,7 @@
 )]
 
 pub mod bbolt;
+pub mod containerd;
 pub mod docker;
 pub mod edit;
 pub mod oci;
