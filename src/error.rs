@@ -207,11 +207,16 @@ impl From<Error> for io::Error {
     }
 }
 
-/// Turns an [`io::Error`] back into the [`Error`] inside it, or wraps it with `place`.
+/// Turns an [`io::Error`] back into the [`Error`] inside it, gives a [`DecodeError`] inside it its
+/// `place`, or wraps it with `place`.
 #[must_use]
 pub fn from_io(error: io::Error, place: impl FnOnce() -> Place) -> Error {
-    match error.downcast::<Error>() {
-        Ok(inner) => inner,
+    let error = match error.downcast::<Error>() {
+        Ok(inner) => return inner,
+        Err(error) => error,
+    };
+    match error.downcast::<DecodeError>() {
+        Ok(inner) => inner.at(place()),
         Err(error) => Error::io(place(), error),
     }
 }
@@ -245,6 +250,13 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+/// Carries a [`DecodeError`] through an API that speaks [`io::Error`]; [`from_io`] gets it back.
+impl From<DecodeError> for io::Error {
+    fn from(error: DecodeError) -> Self {
+        Self::new(io::ErrorKind::InvalidData, error)
+    }
+}
 
 #[cfg(test)]
 mod tests {
