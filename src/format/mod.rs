@@ -9,6 +9,7 @@
 )]
 
 pub mod bbolt;
+pub mod compression;
 pub mod containerd;
 pub mod docker;
 pub mod edit;
@@ -16,5 +17,7 @@ pub mod oci;
 pub mod overlay;
 pub mod raw;
 pub mod reference;
+pub mod tar;
+pub mod tar_split;
 pub mod time;
 
