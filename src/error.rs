@@ -178,6 +178,12 @@ impl Error {
         self.0.hint.as_deref()
     }
 
+    /// Returns what the operating system called it, if it was asked.
+    #[must_use]
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.0.source.as_ref().map(io::Error::kind)
+    }
+
     /// Returns whether the thing simply is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {

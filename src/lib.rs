@@ -4,11 +4,11 @@ pub mod digest;
 pub mod error;
 
 pub mod format;
-pub mod os;
-pub mod tree;
 pub mod model;
-pub mod store;
 pub mod op;
+pub mod os;
+pub mod store;
+pub mod tree;
 
 #[cfg(feature = "cli")]
 pub mod cli;

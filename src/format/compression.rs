@@ -110,9 +110,7 @@ mod tests {
     fn what_is_cut_short_is_an_error() {
         for bytes in [gzip(b"plain"), zstd(b"plain")] {
             let cut = &bytes[..bytes.len() - 1];
-            let mut reader = Compression::sniff(cut)
-                .reader(cut)
-                .expect("a known compression");
+            let mut reader = Compression::sniff(cut).reader(cut).expect("a known compression");
             assert!(reader.read_to_end(&mut Vec::new()).is_err());
         }
     }
@@ -127,10 +125,7 @@ mod tests {
         ] {
             assert_eq!(Compression::sniff(start), want);
         }
-        let error = Compression::Xz
-            .reader(io::empty())
-            .err()
-            .expect("not supported");
+        let error = Compression::Xz.reader(io::empty()).err().expect("not supported");
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     }
 }

@@ -72,9 +72,7 @@ impl Object {
             wrong
         };
         let mut reader = serde_json::Deserializer::from_str(inside);
-        let slices = reader
-            .deserialize_map(Members)
-            .map_err(|error| wrong(&error))?;
+        let slices = reader.deserialize_map(Members).map_err(|error| wrong(&error))?;
         reader.end().map_err(|error| wrong(&error))?;
         let place = |slice: &str| {
             let start = slice.as_ptr().addr().saturating_sub(text.as_ptr().addr());
@@ -82,23 +80,14 @@ impl Object {
         };
         let members = slices
             .into_iter()
-            .map(|(name, value)| Member {
-                name,
-                value: place(value.get()),
-            })
+            .map(|(name, value)| Member { name, value: place(value.get()) })
             .collect();
-        Ok(Self {
-            span: place(inside.trim()),
-            members,
-        })
+        Ok(Self { span: place(inside.trim()), members })
     }
 
     /// Returns where the value of the last member called `name` stands: the one that counts.
     fn last(&self, name: &str) -> Option<Range<usize>> {
-        self.members
-            .iter()
-            .rfind(|member| member.name == name)
-            .map(|member| member.value.clone())
+        self.members.iter().rfind(|member| member.name == name).map(|member| member.value.clone())
     }
 
     /// Returns what to cut so that member `at` is gone and the text still an object.
@@ -157,25 +146,13 @@ impl Style {
         };
         let start = object.span.start.saturating_add(1);
         let head = text.get(start..first.value.start).unwrap_or_default();
-        let gap = head
-            .get(..head.find('"').unwrap_or_default())
-            .unwrap_or_default();
+        let gap = head.get(..head.find('"').unwrap_or_default()).unwrap_or_default();
         let colon = if head.ends_with(':') { ":" } else { ": " };
         let end = if gap.contains("\r\n") { "\r\n" } else { "\n" };
-        let lines = gap
-            .rfind('\n')
-            .and_then(|at| gap.get(at.saturating_add(1)..));
+        let lines = gap.rfind('\n').and_then(|at| gap.get(at.saturating_add(1)..));
         let lines = lines.map(|indent| (end, indent.to_owned()));
-        let padding = if lines.is_some() {
-            String::new()
-        } else {
-            gap.to_owned()
-        };
-        Self {
-            lines,
-            padding,
-            colon,
-        }
+        let padding = if lines.is_some() { String::new() } else { gap.to_owned() };
+        Self { lines, padding, colon }
     }
 
     /// Returns what stands between a brace and a member of an object `depth` deep.
@@ -200,11 +177,7 @@ impl Style {
 
     /// Returns an object with one member, itself `depth` deep.
     fn object(&self, member: &str, depth: usize) -> String {
-        format!(
-            "{{{}{member}{}}}",
-            self.gap(depth.saturating_add(1)),
-            self.gap(depth)
-        )
+        format!("{{{}{member}{}}}", self.gap(depth.saturating_add(1)), self.gap(depth))
     }
 
     /// Returns `value` inside an object for each name of `path`; the outermost has its members at
@@ -252,23 +225,11 @@ mod tests {
             ("{}", "{\n  \"f\": {\n    \"c\": true\n  }\n}"),
             ("{\"a\":1}", "{\"a\":1,\"f\":{\"c\":true}}"),
             ("{ \"a\": 1 }", "{ \"a\": 1, \"f\": { \"c\": true } }"),
-            (
-                "{\n\t\"a\": 1\n}\n",
-                "{\n\t\"a\": 1,\n\t\"f\": {\n\t\t\"c\": true\n\t}\n}\n",
-            ),
-            (
-                "{\r\n \"a\": 1\r\n}",
-                "{\r\n \"a\": 1,\r\n \"f\": {\r\n  \"c\": true\r\n }\r\n}",
-            ),
-            (
-                "{\"f\":{\"c\":false,\"d\":1e400}}",
-                "{\"f\":{\"c\":true,\"d\":1e400}}",
-            ),
+            ("{\n\t\"a\": 1\n}\n", "{\n\t\"a\": 1,\n\t\"f\": {\n\t\t\"c\": true\n\t}\n}\n"),
+            ("{\r\n \"a\": 1\r\n}", "{\r\n \"a\": 1,\r\n \"f\": {\r\n  \"c\": true\r\n }\r\n}"),
+            ("{\"f\":{\"c\":false,\"d\":1e400}}", "{\"f\":{\"c\":true,\"d\":1e400}}"),
             ("{\"f\":null}", "{\"f\":{\"c\":true}}"),
-            (
-                "{\n  \"f\": {}\n}",
-                "{\n  \"f\": {\n    \"c\": true\n  }\n}",
-            ),
+            ("{\n  \"f\": {}\n}", "{\n  \"f\": {\n    \"c\": true\n  }\n}"),
             ("{\"f\":{\"d\":2}}", "{\"f\":{\"d\":2,\"c\":true}}"),
             (
                 "{\"f\":{\"c\":1,\"c\":2},\"f\":{\"c\":3,\"c\":4}}",
@@ -276,11 +237,7 @@ mod tests {
             ),
             ("{\"\\u0066\":{\"c\" : 0}}", "{\"\\u0066\":{\"c\" : true}}"),
         ] {
-            assert_eq!(
-                set(text, &["f", "c"], "true").as_deref(),
-                Ok(want),
-                "{text}"
-            );
+            assert_eq!(set(text, &["f", "c"], "true").as_deref(), Ok(want), "{text}");
         }
     }
 
@@ -303,18 +260,10 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused_at_its_byte() {
-        for (text, offset) in [
-            ("[]", 0),
-            ("{\"f\":7}", 5),
-            ("{\"a\":1}x", 7),
-            ("{\"f\":", 5),
-            ("", 0),
-        ] {
-            assert_eq!(
-                set(text, &["f", "c"], "1").map_err(|e| e.offset),
-                Err(offset),
-                "{text}"
-            );
+        for (text, offset) in
+            [("[]", 0), ("{\"f\":7}", 5), ("{\"a\":1}x", 7), ("{\"f\":", 5), ("", 0)]
+        {
+            assert_eq!(set(text, &["f", "c"], "1").map_err(|e| e.offset), Err(offset), "{text}");
         }
     }
 

@@ -1,11 +1,7 @@
 //! Bytes ⇄ values. Nothing here reads a file, knows the time, or panics on any input.
 #![cfg_attr(
     not(test),
-    warn(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::indexing_slicing
-    )
+    warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)
 )]
 
 pub mod bbolt;
@@ -20,4 +16,3 @@ pub mod reference;
 pub mod tar;
 pub mod tar_split;
 pub mod time;
-

@@ -122,20 +122,14 @@ impl Mark {
         let (dialect, rest) = Dialect::ALL
             .iter()
             .find_map(|dialect| Some((*dialect, name.strip_prefix(dialect.prefix())?)))?;
-        Self::ALL
-            .iter()
-            .find(|mark| mark.name() == rest)
-            .map(|mark| (dialect, *mark))
+        Self::ALL.iter().find(|mark| mark.name() == rest).map(|mark| (dialect, *mark))
     }
 
     /// Returns whether the kernel keeps this for itself: it says nothing about what the layer holds,
     /// and is stale once the layer stands elsewhere.
     #[must_use]
     pub const fn is_private(self) -> bool {
-        matches!(
-            self,
-            Self::Origin | Self::Impure | Self::Nlink | Self::Uuid | Self::Upper
-        )
+        matches!(self, Self::Origin | Self::Impure | Self::Nlink | Self::Uuid | Self::Upper)
     }
 
     /// Returns whether what has this mark cannot be understood from its own layer alone.
@@ -195,12 +189,8 @@ mod tests {
                 assert!(!(mark.is_private() && mark.needs_lower()));
             }
         }
-        for other in [
-            &b"trusted.overlay.new"[..],
-            b"trusted.overlay",
-            b"security.capability",
-            b"",
-        ] {
+        for other in [&b"trusted.overlay.new"[..], b"trusted.overlay", b"security.capability", b""]
+        {
             assert_eq!(Mark::of(other), None);
         }
         assert!(!Mark::Opaque.is_private() && Mark::Origin.is_private());
@@ -210,10 +200,6 @@ mod tests {
     fn only_y_and_x_make_a_directory_opaque() {
         assert_eq!(Opaque::of(b"y"), Some(Opaque::Yes));
         assert_eq!(Opaque::of(b"x"), Some(Opaque::XattrWhiteouts));
-        assert!(
-            [&b""[..], b"n", b"yy", b"Y"]
-                .iter()
-                .all(|value| Opaque::of(value).is_none())
-        );
+        assert!([&b""[..], b"n", b"yy", b"Y"].iter().all(|value| Opaque::of(value).is_none()));
     }
 }

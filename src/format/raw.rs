@@ -56,10 +56,7 @@ impl<T> Deref for Raw<T> {
 /// The byte at which the text stops being JSON, or being what `T` wants.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     // serde would take a list for the members of a struct in their order.
-    let start = bytes
-        .iter()
-        .position(|b| !b.is_ascii_whitespace())
-        .unwrap_or(bytes.len());
+    let start = bytes.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(bytes.len());
     if bytes.get(start) != Some(&b'{') {
         return Err(DecodeError::new(start as u64, "not a JSON object"));
     }
@@ -76,21 +73,12 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 /// Turns the line and column of a JSON error into a byte offset.
 pub(crate) fn located(bytes: &[u8], error: &serde_json::Error) -> DecodeError {
     let text = error.to_string();
-    let what = text
-        .rfind(" at line ")
-        .map_or(text.as_str(), |end| &text[..end]);
+    let what = text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]);
     let lines = bytes.split_inclusive(|b| *b == b'\n');
-    let start: usize = lines
-        .take(error.line().saturating_sub(1))
-        .map(<[u8]>::len)
-        .sum();
+    let start: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
     // The column counts from 1 and names the byte that was not expected.
     let offset = start.saturating_add(error.column().saturating_sub(1));
-    let offset = if error.is_eof() {
-        bytes.len()
-    } else {
-        offset.min(bytes.len())
-    };
+    let offset = if error.is_eof() { bytes.len() } else { offset.min(bytes.len()) };
     DecodeError::new(offset as u64, what)
 }
 
@@ -136,10 +124,7 @@ mod tests {
     }
 
     fn thing(name: &str, size: Option<u64>) -> Thing {
-        Thing {
-            name: name.to_owned(),
-            size,
-        }
+        Thing { name: name.to_owned(), size }
     }
 
     #[test]
@@ -147,10 +132,7 @@ mod tests {
         for (text, want) in [
             (&b"{}"[..], thing("", None)),
             (b" {\"name\":null,\"size\":null} \n", thing("", None)),
-            (
-                br#"{"name":"a","new":[{"x":null}],"size":1}"#,
-                thing("a", Some(1)),
-            ),
+            (br#"{"name":"a","new":[{"x":null}],"size":1}"#, thing("a", Some(1))),
             (br#"{"name":"a","size":1,"name":"b"}"#, thing("b", Some(1))),
             (b"{\"name\":\"a\xff\"}", thing("a\u{fffd}", None)),
         ] {

@@ -18,10 +18,7 @@ pub struct Timestamp {
 
 impl Timestamp {
     /// Go's zero time, 0001-01-01T00:00:00Z: what Docker writes for "never".
-    pub const GO_ZERO: Self = Self {
-        seconds: -62_135_596_800,
-        nanos: 0,
-    };
+    pub const GO_ZERO: Self = Self { seconds: -62_135_596_800, nanos: 0 };
 
     /// Returns whether this is Go's zero time.
     #[must_use]
@@ -36,10 +33,7 @@ impl Timestamp {
     pub fn parse(text: &str) -> Result<Self, DecodeError> {
         let time: jiff::Timestamp = text.trim().parse().map_err(|_| {
             let shown: String = text.chars().take(40).collect();
-            DecodeError::new(
-                0,
-                format!("{shown:?} is not a time like 2006-01-02T15:04:05Z"),
-            )
+            DecodeError::new(0, format!("{shown:?} is not a time like 2006-01-02T15:04:05Z"))
         })?;
         // Before 1970 both parts are negative.
         let (mut seconds, mut nanos) = (time.as_second(), time.subsec_nanosecond());
@@ -47,10 +41,7 @@ impl Timestamp {
             seconds = seconds.saturating_sub(1);
             nanos = nanos.saturating_add(1_000_000_000);
         }
-        Ok(Self {
-            seconds,
-            nanos: u32::try_from(nanos).unwrap_or_default(),
-        })
+        Ok(Self { seconds, nanos: u32::try_from(nanos).unwrap_or_default() })
     }
 }
 
@@ -95,37 +86,17 @@ mod tests {
     #[test]
     fn times_read_and_print_as_in_go() {
         for (text, seconds, nanos, printed) in [
-            (
-                "0001-01-01T00:00:00Z",
-                -62_135_596_800,
-                0,
-                "0001-01-01T00:00:00Z",
-            ),
+            ("0001-01-01T00:00:00Z", -62_135_596_800, 0, "0001-01-01T00:00:00Z"),
             ("1970-01-01T00:00:00Z", 0, 0, "1970-01-01T00:00:00Z"),
-            (
-                "1969-12-31T23:59:59.5Z",
-                -1,
-                500_000_000,
-                "1969-12-31T23:59:59.5Z",
-            ),
+            ("1969-12-31T23:59:59.5Z", -1, 500_000_000, "1969-12-31T23:59:59.5Z"),
             (
                 "2026-11-20T17:27:44.683066477Z",
                 1_795_195_664,
                 683_066_477,
                 "2026-11-20T17:27:44.683066477Z",
             ),
-            (
-                "2024-01-01T02:00:00.100+02:00",
-                1_704_067_200,
-                100_000_000,
-                "2024-01-01T00:00:00.1Z",
-            ),
-            (
-                "2024-01-01t00:00:00z\n",
-                1_704_067_200,
-                0,
-                "2024-01-01T00:00:00Z",
-            ),
+            ("2024-01-01T02:00:00.100+02:00", 1_704_067_200, 100_000_000, "2024-01-01T00:00:00.1Z"),
+            ("2024-01-01t00:00:00z\n", 1_704_067_200, 0, "2024-01-01T00:00:00Z"),
         ] {
             let time = Timestamp::parse(text).expect(text);
             assert_eq!(time, Timestamp { seconds, nanos }, "{text}");
@@ -136,23 +107,10 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in [
-            "",
-            "yesterday",
-            "2024-01-01",
-            "2024-01-01T00:00:00",
-            "2024-13-01T00:00:00Z",
-        ] {
+        for text in ["", "yesterday", "2024-01-01", "2024-01-01T00:00:00", "2024-13-01T00:00:00Z"] {
             assert!(Timestamp::parse(text).is_err(), "{text:?}");
         }
-        assert!(
-            Timestamp {
-                seconds: i64::MAX,
-                nanos: u32::MAX
-            }
-            .to_string()
-            .contains("1970")
-        );
+        assert!(Timestamp { seconds: i64::MAX, nanos: u32::MAX }.to_string().contains("1970"));
     }
 
     proptest! {

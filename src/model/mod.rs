@@ -1,3 +1,37 @@
-//! model
+//! What a Docker host holds, whatever keeps it.
 
+mod container;
+mod finding;
+mod image;
+mod inventory;
 pub mod next_start;
+mod size;
+
+pub use container::Container;
+pub use finding::{Finding, Severity};
+pub use image::{Image, Name, PlatformImage, Role};
+pub use inventory::{Inventory, Layer, LayerBlob};
+pub use size::{Sizes, sizes};
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Which of Docker's two ways of keeping images a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// The graph drivers' store: `image/<driver>` and `<driver>` in the data root.
+    Classic,
+    /// The containerd image store.
+    Containerd,
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classic => "classic",
+            Self::Containerd => "containerd",
+        })
+    }
+}

@@ -1,1 +1,4 @@
-//! op
+//! What tranship does with stores. No operation names a store's kind: it has a source and a target.
+
+pub mod progress;
+pub mod transfer;

@@ -16,7 +16,7 @@ use std::thread::{self, ThreadId};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, StatxFlags, Timespec,
-    Timestamps, Uid, UTIME_OMIT,
+    Timestamps, UTIME_OMIT, Uid,
 };
 use rustix::io::Errno;
 
@@ -63,9 +63,8 @@ pub struct Root {
     last: Mutex<HashMap<ThreadId, (Vec<u8>, Arc<OwnedFd>)>>,
 }
 
-const INSIDE: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_MAGICLINKS);
+const INSIDE: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -376,8 +375,7 @@ pub fn real_path(path: &Path) -> io::Result<std::path::PathBuf> {
 /// Returns whether `path` is a directory, its links followed.
 #[must_use]
 pub fn is_dir(path: &Path) -> bool {
-    rustix::fs::statat(CWD, path, AtFlags::empty())
-        .is_ok_and(|stat| is_folder(stat.st_mode))
+    rustix::fs::statat(CWD, path, AtFlags::empty()).is_ok_and(|stat| is_folder(stat.st_mode))
 }
 
 /// Returns bytes as a path of this system.

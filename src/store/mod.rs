@@ -1,1 +1,144 @@
-//! store
+//! How each store keeps what the model describes.
+//!
+//! A store sees a [`Tree`] to read and a [`Sink`](crate::tree::Sink) to write, nothing else, and names
+//! no other store.
+
+pub mod blob;
+pub mod containerd;
+pub mod containers;
+pub mod overlay2;
+
+use std::io::Read;
+
+use crate::digest::{BlobId, ChainId, ConfigId, DiffId};
+use crate::error::Result;
+use crate::model::{Finding, Image, Inventory};
+use crate::op::progress::Progress;
+use crate::tree::{Snapshots, Tree, TreePathBuf};
+
+/// A store to read from.
+pub trait Source: Send + Sync {
+    /// Returns all that the store holds.
+    fn inventory(&self) -> &Inventory;
+
+    /// Returns the content of a layer of the inventory.
+    fn layer(&self, chain_id: ChainId) -> Result<Box<dyn LayerContent + '_>>;
+
+    /// Returns a document that the store keeps under its digest, verified.
+    fn document(&self, blob: BlobId) -> Result<Document>;
+}
+
+/// The content of one layer. One form is a duty; the others are there if the store has them.
+pub trait LayerContent: Send + Sync {
+    /// Returns the uncompressed tar, byte for byte what the diff ID names. Reading it to its end
+    /// verifies it: the last read fails if the bytes are not those.
+    fn tar(&self) -> Result<Box<dyn Read + Send + '_>>;
+
+    /// Returns the folder that holds the layer unpacked in overlayfs form, if there is one.
+    fn files(&self) -> Option<(&dyn Tree, TreePathBuf)>;
+}
+
+/// A manifest, index or config as its bytes, with what the store noted of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// The bytes that the digest names.
+    pub bytes: Vec<u8>,
+    /// The store's labels on them.
+    pub labels: Vec<(String, String)>,
+}
+
+/// How layer tars are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are.
+    None,
+    /// gzip at this level.
+    Gzip(u32),
+    /// zstd at this level.
+    Zstd(i32),
+}
+
+/// Choices of writing a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Writing {
+    /// How new layer blobs are compressed.
+    pub compression: Compression,
+    /// How unpacked layers are taken over.
+    pub snapshots: Snapshots,
+    /// The time to note where a store notes when it was written.
+    pub now: crate::tree::Time,
+}
+
+/// One layer to be put into a target: a tar, and the chains it is part of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerStep {
+    /// The digest of the tar.
+    pub diff_id: DiffId,
+    /// Bytes, as the source counts them.
+    pub size: u64,
+    /// Whether the target needs the tar as a blob.
+    pub blob: bool,
+    /// Unpacked layers the target needs: each with the layer below it.
+    pub chains: Vec<(ChainId, Option<ChainId>)>,
+    /// A chain whose content gives the tar.
+    pub from: ChainId,
+}
+
+/// One image to be put into a target.
+#[derive(Clone, Debug)]
+pub struct ImageStep {
+    /// The image as the source has it.
+    pub image: Image,
+    /// Its ID in a classic store.
+    pub config: ConfigId,
+    /// The canonical names it is to have; none makes it a dangling image.
+    pub names: Vec<String>,
+    /// The config of its parent, if that is or will be in the target.
+    pub parent: Option<ConfigId>,
+    /// Registry documents to carry along.
+    pub originals: Vec<(BlobId, Document)>,
+}
+
+/// A store to write to. Layers may be put from many threads at once; [`commit`](Target::commit) makes
+/// all that was put visible in one step.
+pub trait Target: Send + Sync {
+    /// Returns what the store held when it was opened.
+    fn inventory(&self) -> &Inventory;
+
+    /// Returns whether the store has the layer as a blob that new images can use.
+    fn has_blob(&self, diff_id: DiffId) -> bool;
+
+    /// Gets ready for `steps`, in whose order names and numbers are handed out.
+    fn begin(&self, steps: &[LayerStep]) -> Result<()>;
+
+    /// Puts a layer, or finds that an interrupted run already has.
+    fn put_layer(
+        &self,
+        step: &LayerStep,
+        source: &dyn Source,
+        progress: &dyn Progress,
+    ) -> Result<()>;
+
+    /// Makes durable the layers put so far, so that a later run finds them.
+    fn checkpoint(&self) -> Result<()>;
+
+    /// Removes what an interrupted run left, when there is nothing to go on with.
+    fn tidy(&self) -> Result<()>;
+
+    /// Makes the images visible, all or none; returns what became of each, in order.
+    fn commit(&self, images: &[ImageStep]) -> Result<Vec<Committed>>;
+}
+
+impl ImageStep {
+    /// Stands in a name for the image's digest in the target, which is known only at the end.
+    pub const OWN_DIGEST: &'static str = "<digest>";
+}
+
+/// What an image became in a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Its ID there.
+    pub id: crate::digest::Digest,
+    /// What could not be kept or done.
+    pub findings: Vec<Finding>,
+}

@@ -102,7 +102,8 @@ impl Copier<'_> {
                 linked.insert(entry.metadata.ino, target.clone());
             }
             total.inodes += 1;
-            total.allocated += self.take(path, &entry.metadata, target.as_path(), &mut total.written)?;
+            total.allocated +=
+                self.take(path, &entry.metadata, target.as_path(), &mut total.written)?;
             Ok(false)
         })?;
         // Innermost first: writing into a folder changes its time.

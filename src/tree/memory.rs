@@ -138,7 +138,9 @@ impl Tree for Memory {
         }
         let mut entries = Vec::new();
         for (path, node) in nodes.iter() {
-            let Some(below) = TreePath::new(path).and_then(|path| path.below(dir)) else { continue };
+            let Some(below) = TreePath::new(path).and_then(|path| path.below(dir)) else {
+                continue;
+            };
             if !below.is_root() && !below.as_bytes().contains(&b'/') {
                 let nlink = names.get(&node.ino).copied().unwrap_or(1);
                 let name = below.as_bytes().to_vec();

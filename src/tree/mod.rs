@@ -7,6 +7,7 @@ mod copy;
 mod live;
 mod memory;
 mod path;
+mod resolve;
 mod sub;
 mod walk;
 
@@ -17,8 +18,11 @@ pub use copy::{Copied, Copying, Snapshots, copy};
 pub use live::{Live, LiveSink};
 pub use memory::Memory;
 pub use path::{TreePath, TreePathBuf, path};
+pub use resolve::{clean, resolve};
 pub use sub::Sub;
 pub use walk::walk;
+
+pub use crate::format::time::Timestamp as Time;
 
 use crate::error::{Error, Place, Result};
 use crate::os;
@@ -40,15 +44,6 @@ pub enum Kind {
     Fifo,
     /// A socket.
     Socket,
-}
-
-/// A point in time: seconds since 1970 and nanoseconds after that second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time {
-    /// Seconds since 1970-01-01T00:00:00Z; negative before.
-    pub seconds: i64,
-    /// Nanoseconds, below 1,000,000,000.
-    pub nanos: u32,
 }
 
 /// What a tree knows of one file, apart from its bytes and its extended attributes.

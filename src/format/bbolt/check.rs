@@ -41,10 +41,7 @@ impl Db<'_> {
             }
             visited.mark(&page)?;
         }
-        let mut summary = Summary {
-            pages: self.pages.end(),
-            ..Summary::default()
-        };
+        let mut summary = Summary { pages: self.pages.end(), ..Summary::default() };
         if let Some(id) = self.meta.freelist {
             summary.free = self.check_freelist(id, &mut visited)?;
         }
@@ -52,15 +49,9 @@ impl Db<'_> {
         match visited.first_unmarked() {
             Some(id) if self.has_freelist() => {
                 let offset = id.saturating_mul(self.page_size().into());
-                Err(DecodeError::new(
-                    offset,
-                    format!("page {id} is neither reached nor free"),
-                ))
+                Err(DecodeError::new(offset, format!("page {id} is neither reached nor free")))
             }
-            Some(_) => Ok(Summary {
-                free: visited.unmarked(),
-                ..summary
-            }),
+            Some(_) => Ok(Summary { free: visited.unmarked(), ..summary }),
             None => Ok(summary),
         }
     }
@@ -74,26 +65,13 @@ impl Db<'_> {
         visited.mark(&page)?;
         // A count that does not fit its field is the first id. bbolt v1.4.3 internal/common/page.go
         let (count, start) = match page.count {
-            0xFFFF => (
-                u64_at(page.bytes, HEADER).unwrap_or(u64::MAX),
-                HEADER.saturating_add(8),
-            ),
+            0xFFFF => (u64_at(page.bytes, HEADER).unwrap_or(u64::MAX), HEADER.saturating_add(8)),
             count => (wide(count), HEADER),
         };
-        let ids = page
-            .bytes
-            .get(start..)
-            .unwrap_or_default()
-            .as_chunks::<8>()
-            .0;
-        let listed = usize::try_from(count)
-            .ok()
-            .and_then(|count| ids.get(..count));
+        let ids = page.bytes.get(start..).unwrap_or_default().as_chunks::<8>().0;
+        let listed = usize::try_from(count).ok().and_then(|count| ids.get(..count));
         let listed = listed.ok_or_else(|| {
-            page.wrong(
-                10,
-                format!("{count} free pages, wanted at most {}", ids.len()),
-            )
+            page.wrong(10, format!("{count} free pages, wanted at most {}", ids.len()))
         })?;
         for id in listed {
             visited.mark_free(u64::from_le_bytes(*id), page.offset)?;
@@ -133,10 +111,7 @@ impl Visited {
     /// Returns a set without pages, with room for those of a file: a bit a page.
     pub(super) fn new(pages: &Pages<'_>) -> Self {
         let words = usize::try_from(pages.end().div_ceil(64)).unwrap_or(0);
-        Self {
-            words: vec![0; words],
-            end: pages.end(),
-        }
+        Self { words: vec![0; words], end: pages.end() }
     }
 
     /// Adds a page and its overflow; an inline page is part of another.
@@ -161,9 +136,7 @@ impl Visited {
 
     /// Adds one page; returns whether it exists and is new.
     fn add(&mut self, id: u64) -> bool {
-        let word = usize::try_from(id >> 6)
-            .ok()
-            .and_then(|index| self.words.get_mut(index));
+        let word = usize::try_from(id >> 6).ok().and_then(|index| self.words.get_mut(index));
         match word {
             Some(word) if id < self.end && *word >> (id & 63) & 1 == 0 => {
                 *word |= 1 << (id & 63);
@@ -174,23 +147,13 @@ impl Visited {
     }
 
     fn unmarked(&self) -> u64 {
-        let marked = self
-            .words
-            .iter()
-            .map(|word| u64::from(word.count_ones()))
-            .sum();
+        let marked = self.words.iter().map(|word| u64::from(word.count_ones())).sum();
         self.end.saturating_sub(marked)
     }
 
     fn first_unmarked(&self) -> Option<u64> {
-        let (index, word) = self
-            .words
-            .iter()
-            .enumerate()
-            .find(|(_, word)| **word != u64::MAX)?;
-        let id = wide(index)
-            .saturating_mul(64)
-            .saturating_add(word.trailing_ones().into());
+        let (index, word) = self.words.iter().enumerate().find(|(_, word)| **word != u64::MAX)?;
+        let id = wide(index).saturating_mul(64).saturating_add(word.trailing_ones().into());
         Some(id).filter(|id| *id < self.end)
     }
 }

@@ -21,11 +21,7 @@ fn page(flags: u16, count: usize, overflow: u32, body: &[u8]) -> Vec<u8> {
 }
 
 fn elements(flags: u16, fixed: &[[u32; 4]], data: &[u8]) -> Vec<u8> {
-    let mut body: Vec<u8> = fixed
-        .iter()
-        .flatten()
-        .flat_map(|field| field.to_le_bytes())
-        .collect();
+    let mut body: Vec<u8> = fixed.iter().flatten().flat_map(|field| field.to_le_bytes()).collect();
     body.extend(data);
     page(flags, fixed.len(), 0, &body)
 }
@@ -35,12 +31,7 @@ fn leaf(entries: &[(u32, &[u8], &[u8])]) -> Vec<u8> {
     let (mut fixed, mut data) = (Vec::new(), Vec::new());
     for (index, (flags, key, value)) in entries.iter().enumerate() {
         let distance = (entries.len() - index) * 16 + data.len();
-        fixed.push([
-            *flags,
-            distance as u32,
-            key.len() as u32,
-            value.len() as u32,
-        ]);
+        fixed.push([*flags, distance as u32, key.len() as u32, value.len() as u32]);
         data.extend([*key, *value].concat());
     }
     elements(2, &fixed, &data)
@@ -73,10 +64,7 @@ impl Forge {
         let pages = vec![
             leaf(&[(1, b"b", &bucket(3)), (0, b"c", b"value")]),
             branch(&[(b"d", 4), (b"m", 5)]),
-            leaf(&[
-                (0, b"d", b"1"),
-                (1, b"e", &inline(&leaf(&[(0, b"x", b"y")]))),
-            ]),
+            leaf(&[(0, b"d", b"1"), (1, b"e", &inline(&leaf(&[(0, b"x", b"y")])))]),
             leaf(&[(0, b"m", b"3"), (0, b"n", b"4")]),
             page(0x10, 1, 0, &7_u64.to_le_bytes()),
             vec![0xAA; 16],
@@ -140,10 +128,7 @@ fn read_all(bytes: &[u8]) -> Result<(), String> {
     }
     let checked = check(bytes);
     let loaded = load(&db);
-    assert!(
-        checked.is_err() || loaded.is_ok(),
-        "what check finds sound can be loaded"
-    );
+    assert!(checked.is_err() || loaded.is_ok(), "what check finds sound can be loaded");
     if let Ok(root) = &loaded {
         let written = write(root, &Options::replacing(&db));
         assert!(written.is_err() || check(&written.expect("tested")).is_ok());
@@ -158,53 +143,31 @@ const FAULTS: &[Fault] = &[
     ("page 0 is named", |f| f.meta.root = 0),
     ("page 8 is named", |f| f.meta.root = 8),
     ("the file ends here, wanted 9 pages", |f| f.meta.end = 9),
-    ("wanted 18446744073709551615 pages", |f| {
-        f.meta.end = u64::MAX
-    }),
+    ("wanted 18446744073709551615 pages", |f| f.meta.end = u64::MAX),
     ("page 6 is in a tree but neither", |f| {
         f.meta.root = 6;
         f.meta.freelist = None;
     }),
     ("page flags 0x0003", |f| f.pages[1][8] = 3),
     ("page 3 says it is page 4", |f| f.pages[1][0] = 4),
-    ("4294967296 pages from page 3", |f| {
-        f.pages[1][12..16].fill(0xFF)
-    }),
+    ("4294967296 pages from page 3", |f| f.pages[1][12..16].fill(0xFF)),
     ("6 pages from page 3", |f| f.pages[1][12] = 5),
-    ("65535 elements in 512 bytes", |f| {
-        f.pages[1][10..12].fill(0xFF)
-    }),
+    ("65535 elements in 512 bytes", |f| f.pages[1][10..12].fill(0xFF)),
     ("page 3 has no elements", |f| f.pages[1] = branch(&[])),
     ("page 4 has no elements", |f| f.pages[2] = leaf(&[])),
-    ("page 4294967295 is named", |f| {
-        f.pages[1] = branch(&[(b"d", 4), (b"m", u32::MAX)])
-    }),
+    ("page 4294967295 is named", |f| f.pages[1] = branch(&[(b"d", 4), (b"m", u32::MAX)])),
     // Cycles, and pages that are reached in two ways.
-    ("page 3 is reached twice", |f| {
-        f.pages[1] = branch(&[(b"d", 3), (b"m", 5)])
-    }),
-    ("page 4 is reached twice", |f| {
-        f.pages[1] = branch(&[(b"d", 4), (b"m", 4)])
-    }),
-    ("page 2 is reached twice", |f| {
-        f.pages[0] = leaf(&[(1, b"b", &bucket(2))])
-    }),
+    ("page 3 is reached twice", |f| f.pages[1] = branch(&[(b"d", 3), (b"m", 5)])),
+    ("page 4 is reached twice", |f| f.pages[1] = branch(&[(b"d", 4), (b"m", 4)])),
+    ("page 2 is reached twice", |f| f.pages[0] = leaf(&[(1, b"b", &bucket(2))])),
     ("page 3 is reached twice", |f| {
         f.pages[0] = leaf(&[(1, b"b", &bucket(3)), (1, b"c", &bucket(3))]);
     }),
-    ("page 6 is reached twice", |f| {
-        f.pages[0] = leaf(&[(1, b"b", &bucket(6))])
-    }),
+    ("page 6 is reached twice", |f| f.pages[0] = leaf(&[(1, b"b", &bucket(6))])),
     // Keys.
-    ("key d is the first of a leaf", |f| {
-        f.pages[1] = branch(&[(b"c", 4), (b"m", 5)])
-    }),
-    ("key l is not larger", |f| {
-        f.pages[3] = leaf(&[(0, b"m", b""), (0, b"l", b"")])
-    }),
-    ("key m is not larger", |f| {
-        f.pages[3] = leaf(&[(0, b"m", b""), (0, b"m", b"")])
-    }),
+    ("key d is the first of a leaf", |f| f.pages[1] = branch(&[(b"c", 4), (b"m", 5)])),
+    ("key l is not larger", |f| f.pages[3] = leaf(&[(0, b"m", b""), (0, b"l", b"")])),
+    ("key m is not larger", |f| f.pages[3] = leaf(&[(0, b"m", b""), (0, b"m", b"")])),
     ("key  is empty", |f| f.pages[2] = leaf(&[(0, b"", b"")])),
     ("key n is not larger", |f| {
         f.pages[2] = leaf(&[(0, b"d", b""), (0, b"n", b"")]);
@@ -218,18 +181,10 @@ const FAULTS: &[Fault] = &[
     }),
     // Elements.
     ("element flags 0x2", |f| f.pages[2][16] = 2),
-    ("element 0 points outside", |f| {
-        f.pages[2][20..24].fill(0xFF)
-    }),
-    ("element 0 points outside", |f| {
-        f.pages[2][24..28].fill(0xFF)
-    }),
-    ("element 0 points outside", |f| {
-        f.pages[2][28..32].fill(0xFF)
-    }),
-    ("element 1 points outside", |f| {
-        f.pages[1][32..36].fill(0xFF)
-    }),
+    ("element 0 points outside", |f| f.pages[2][20..24].fill(0xFF)),
+    ("element 0 points outside", |f| f.pages[2][24..28].fill(0xFF)),
+    ("element 0 points outside", |f| f.pages[2][28..32].fill(0xFF)),
+    ("element 1 points outside", |f| f.pages[1][32..36].fill(0xFF)),
     ("elements overlap on page 4", |f| {
         let fixed = [[0, 48, 1, 300], [0, 33, 1, 300], [0, 18, 1, 300]];
         f.pages[2] = elements(2, &fixed, b"def");
@@ -241,15 +196,9 @@ const FAULTS: &[Fault] = &[
         f.pages[2] = leaf(&[(0, &key, b"")]);
     }),
     // Buckets.
-    ("bucket b: a header of 8 bytes", |f| {
-        f.pages[0] = leaf(&[(1, b"b", &[0; 8])])
-    }),
-    ("bucket b: 0 bytes, wanted a page", |f| {
-        f.pages[0] = leaf(&[(1, b"b", &bucket(0))])
-    }),
-    ("bucket b: page 1 is named", |f| {
-        f.pages[0] = leaf(&[(1, b"b", &bucket(1))])
-    }),
+    ("bucket b: a header of 8 bytes", |f| f.pages[0] = leaf(&[(1, b"b", &[0; 8])])),
+    ("bucket b: 0 bytes, wanted a page", |f| f.pages[0] = leaf(&[(1, b"b", &bucket(0))])),
+    ("bucket b: page 1 is named", |f| f.pages[0] = leaf(&[(1, b"b", &bucket(1))])),
     ("bucket b: page 0 in a value", |f| {
         f.pages[0] = leaf(&[(1, b"b", &inline(&branch(&[(b"d", 4)])))]);
     }),
@@ -264,9 +213,7 @@ const FAULTS: &[Fault] = &[
     ("page 5 is neither reached nor free", |f| {
         f.pages[1] = branch(&[(b"d", 4)]);
     }),
-    ("page 4 is not marked as a freelist", |f| {
-        f.meta.freelist = Some(4)
-    }),
+    ("page 4 is not marked as a freelist", |f| f.meta.freelist = Some(4)),
     ("page 1 is named", |f| f.meta.freelist = Some(1)),
     ("page 5 is reached twice, or free", |f| f.pages[4][16] = 5),
     ("page 8 is listed as free", |f| f.pages[4][16] = 8),
@@ -295,19 +242,13 @@ fn every_fault_is_found_and_named() {
 fn a_sound_file_is_summed_up() {
     let mut forge = Forge::sound();
     let summary = check(&forge.bytes()).expect("sound");
-    assert_eq!(
-        (summary.pages, summary.free, summary.buckets, summary.values),
-        (8, 1, 2, 5)
-    );
+    assert_eq!((summary.pages, summary.free, summary.buckets, summary.values), (8, 1, 2, 5));
     // The same freelist, counted the way that a long one is.
     forge.pages[4] = page(0x10, 0xFFFF, 0, &[1_u64, 7].map(u64::to_le_bytes).concat());
     assert_eq!(check(&forge.bytes()), Ok(summary));
     forge.meta.freelist = None;
     let summary = check(&forge.bytes()).expect("sound");
-    assert_eq!(
-        summary.free, 2,
-        "without a freelist, free is what is not reached"
-    );
+    assert_eq!(summary.free, 2, "without a freelist, free is what is not reached");
 }
 
 #[test]
@@ -315,10 +256,7 @@ fn meta_pages_must_say_what_they_are() {
     for at in [0, 8, SIZE, SIZE + 8] {
         let mut bytes = Forge::sound().bytes();
         bytes[at] ^= 3;
-        assert!(
-            Db::open(&bytes).is_ok(),
-            "the content is valid all the same"
-        );
+        assert!(Db::open(&bytes).is_ok(), "the content is valid all the same");
         assert!(check(&bytes).is_err(), "bbolt asserts header byte {at}");
     }
 }
@@ -330,11 +268,7 @@ fn a_damaged_bucket_does_not_hide_its_neighbours() {
     let bytes = forge.bytes();
     let found: Vec<_> = Db::open(&bytes).expect("sound").root().iter().collect();
     assert!(matches!(found[0], Ok((b"a", Item::Value(b"1")))));
-    assert!(
-        found[1]
-            .as_ref()
-            .is_err_and(|error| error.what.starts_with("bucket b: page 99"))
-    );
+    assert!(found[1].as_ref().is_err_and(|error| error.what.starts_with("bucket b: page 99")));
     assert!(matches!(found[2], Ok((b"c", Item::Value(b"2")))));
 }
 
@@ -360,18 +294,12 @@ fn buckets_that_hold_themselves_end_at_the_limit() {
     let mut forge = Forge::sound();
     forge.pages[0] = leaf(&[(1, b"a", &bucket(2)), (0, b"b", b"")]);
     let bytes = forge.bytes();
-    assert!(
-        read_all(&bytes)
-            .expect_err("a cycle")
-            .contains("reached twice")
-    );
+    assert!(read_all(&bytes).expect_err("a cycle").contains("reached twice"));
     let root = Db::open(&bytes).expect("both metas are valid").root();
     assert_eq!(walk(&root), (2 * MAX_NESTING + 2, 1));
     let path = [&b"a"[..]; MAX_NESTING];
     assert!(root.at(&path).expect("deep, but not too deep").is_some());
-    let error = root
-        .at(&[&b"a"[..]; MAX_NESTING + 1])
-        .expect_err("too deep");
+    let error = root.at(&[&b"a"[..]; MAX_NESTING + 1]).expect_err("too deep");
     assert!(error.what.contains("nested more than 16 deep"), "{error}");
 }
 
@@ -385,14 +313,7 @@ fn small() -> Vec<u8> {
     }
     nested.bucket_mut(b"inline").put(b"a", b"b");
     root.put(b"zz", b"end");
-    write(
-        &root,
-        &Options {
-            page_size: SIZE as u32,
-            ..Options::default()
-        },
-    )
-    .expect("small")
+    write(&root, &Options { page_size: SIZE as u32, ..Options::default() }).expect("small")
 }
 
 #[test]
@@ -400,11 +321,7 @@ fn a_file_that_is_cut_anywhere_is_refused() {
     let bytes = small();
     assert_eq!(read_all(&bytes), Ok(()));
     for length in 0..bytes.len() {
-        assert!(
-            Db::open(&bytes[..length]).is_err(),
-            "{length} of {} bytes",
-            bytes.len()
-        );
+        assert!(Db::open(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
     }
 }
 

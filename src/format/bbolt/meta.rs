@@ -49,10 +49,7 @@ pub(super) fn in_force(bytes: &[u8]) -> Result<Meta, DecodeError> {
         (Ok(meta), _) | (Err(_), Ok(meta)) => Ok(meta),
         (Err(first), Err(second)) => Err(DecodeError::new(
             first.offset,
-            format!(
-                "no valid meta page: {}; the second: {}",
-                first.what, second.what
-            ),
+            format!("no valid meta page: {}; the second: {}", first.what, second.what),
         )),
     }
 }
@@ -70,9 +67,7 @@ impl Meta {
     /// Reads the meta page that starts at byte `offset`: 0, or the size of a page.
     fn decode(bytes: &[u8], offset: u32) -> Result<Self, DecodeError> {
         let wrong = |what: String| Err(DecodeError::new(offset.into(), what));
-        let start = usize::try_from(offset)
-            .unwrap_or(usize::MAX)
-            .saturating_add(HEADER);
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(HEADER);
         let Some(body) = bytes.get(start..).and_then(<[u8]>::first_chunk::<SIZE>) else {
             return wrong(format!("the file ends after {} bytes", bytes.len()));
         };
@@ -87,10 +82,7 @@ impl Meta {
             return wrong(format!("version {version}, wanted {VERSION}"));
         }
         if checksum != fnv1a(body) {
-            return wrong(format!(
-                "checksum {checksum:#018x}, wanted {:#018x}",
-                fnv1a(body)
-            ));
+            return wrong(format!("checksum {checksum:#018x}, wanted {:#018x}", fnv1a(body)));
         }
         if !is_page_size(meta.page_size) || offset != 0 && offset != meta.page_size {
             return wrong(format!("pages of {} bytes", meta.page_size));
@@ -146,11 +138,9 @@ fn halves(word: u64) -> [u32; 2] {
 
 /// Returns the 64-bit FNV-1a hash of the fields.
 fn fnv1a(body: &[u8; SIZE]) -> u64 {
-    body.iter()
-        .take(FIELDS)
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+    body.iter().take(FIELDS).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
@@ -182,10 +172,7 @@ mod tests {
     fn bbolts_own_checksums() {
         let bytes = fresh(4096);
         assert_eq!(bytes[72..80], 0x0751_6e11_4689_fdee_u64.to_le_bytes());
-        assert_eq!(
-            bytes[4096 + 72..][..8],
-            0x264c_351a_5179_480f_u64.to_le_bytes()
-        );
+        assert_eq!(bytes[4096 + 72..][..8], 0x264c_351a_5179_480f_u64.to_le_bytes());
     }
 
     #[test]
@@ -193,10 +180,7 @@ mod tests {
         for size in [512, 1024, 4096, 16384, 65536, 1 << 20] {
             let mut bytes = fresh(size);
             let meta = in_force(&bytes).expect("both are valid");
-            assert_eq!(
-                (meta.txid, meta.page_size, meta.freelist),
-                (1, size, Some(2))
-            );
+            assert_eq!((meta.txid, meta.page_size, meta.freelist), (1, size, Some(2)));
 
             bytes[size as usize + 40] ^= 1;
             assert_eq!(in_force(&bytes).expect("the first is valid").txid, 0);
@@ -222,28 +206,19 @@ mod tests {
         assert!(with(72, 0).contains("checksum"));
         for length in [0, 16, 79] {
             let error = in_force(&fresh(4096)[..length]).expect_err("too short");
-            assert!(
-                error.what.contains(&format!("ends after {length} bytes")),
-                "{error}"
-            );
+            assert!(error.what.contains(&format!("ends after {length} bytes")), "{error}");
         }
     }
 
     #[test]
     fn impossible_page_sizes_are_refused() {
         for size in [0, 1, 256, 4095, 4097, 32 << 20, u32::MAX] {
-            let meta = Meta {
-                page_size: size,
-                ..in_force(&fresh(4096)).expect("both are valid")
-            };
+            let meta = Meta { page_size: size, ..in_force(&fresh(4096)).expect("both are valid") };
             let mut bytes = fresh(4096);
             bytes[HEADER..][..SIZE].copy_from_slice(&meta.encode());
             bytes[4096 + 20] = 0;
             let error = in_force(&bytes).expect_err("no such page size");
-            assert!(
-                error.what.contains(&format!("pages of {size} bytes")),
-                "{error}"
-            );
+            assert!(error.what.contains(&format!("pages of {size} bytes")), "{error}");
         }
     }
 

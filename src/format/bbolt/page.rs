@@ -46,20 +46,12 @@ pub(super) fn wide(n: usize) -> u64 {
 
 /// Returns the little-endian u32 at byte `at`.
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .copied()
-        .map(u32::from_le_bytes)
+    bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
 }
 
 /// Returns the little-endian u64 at byte `at`.
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .copied()
-        .map(u64::from_le_bytes)
+    bytes.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
 }
 
 /// The used pages of a file.
@@ -74,18 +66,11 @@ pub(super) struct Pages<'a> {
 impl<'a> Pages<'a> {
     pub(super) fn new(bytes: &'a [u8], size: u32, end: u64) -> Result<Self, DecodeError> {
         let length = wide(bytes.len());
-        if end
-            .checked_mul(size.into())
-            .is_none_or(|needed| needed > length)
-        {
+        if end.checked_mul(size.into()).is_none_or(|needed| needed > length) {
             let what = format!("the file ends here, wanted {end} pages of {size} bytes");
             return Err(DecodeError::new(length, what));
         }
-        Ok(Self {
-            bytes,
-            size: size.into(),
-            end,
-        })
+        Ok(Self { bytes, size: size.into(), end })
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -104,19 +89,14 @@ impl<'a> Pages<'a> {
     /// Reads a page that is before the end.
     pub(super) fn parse(&self, id: u64) -> Result<Page<'a>, DecodeError> {
         let offset = id.saturating_mul(self.size);
-        let rest = usize::try_from(offset)
-            .ok()
-            .and_then(|start| self.bytes.get(start..));
+        let rest = usize::try_from(offset).ok().and_then(|start| self.bytes.get(start..));
         let mut page = Page::parse(rest.unwrap_or_default(), offset)?;
         if page.id != id {
             return Err(page.wrong(0, format!("page {id} says it is page {}", page.id)));
         }
         page.span = page.span.saturating_add(1);
         if page.span > self.end.saturating_sub(id) {
-            let what = format!(
-                "{} pages from page {id}, wanted at most {}",
-                page.span, self.end
-            );
+            let what = format!("{} pages from page {id}, wanted at most {}", page.span, self.end);
             return Err(page.wrong(12, what));
         }
         let length = usize::try_from(page.span.saturating_mul(self.size)).unwrap_or(usize::MAX);
@@ -151,9 +131,7 @@ pub(super) struct Entry<'a> {
 
 impl Entry<'_> {
     pub(super) fn size(&self) -> usize {
-        ELEMENT
-            .saturating_add(self.key.len())
-            .saturating_add(self.value.len())
+        ELEMENT.saturating_add(self.key.len()).saturating_add(self.value.len())
     }
 }
 
@@ -180,14 +158,7 @@ impl<'a> Page<'a> {
             let what = format!("page flags {flags:#06x}, wanted 1, 2, 4 or 0x10");
             return Err(DecodeError::new(offset.saturating_add(8), what));
         };
-        Ok(Self {
-            bytes,
-            offset,
-            id,
-            kind,
-            count: count.into(),
-            span: overflow.into(),
-        })
+        Ok(Self { bytes, offset, id, kind, count: count.into(), span: overflow.into() })
     }
 
     fn holding_its_elements(self) -> Result<Self, DecodeError> {
@@ -233,12 +204,7 @@ impl<'a> Page<'a> {
             return Err(self.wrong(at, format!("element flags {flags:#x}, wanted 0 or 1")));
         }
         let offset = self.offset.saturating_add(wide(start));
-        Ok(Entry {
-            key,
-            value,
-            is_bucket: flags == ELEMENT_BUCKET,
-            offset,
-        })
+        Ok(Entry { key, value, is_bucket: flags == ELEMENT_BUCKET, offset })
     }
 
     /// Returns key and child page of element `index` of a branch, and where the element stands.
@@ -246,10 +212,8 @@ impl<'a> Page<'a> {
         let at = Self::element(index);
         let outside = || self.wrong(at, format!("element {index} points outside its page"));
         let read = || {
-            let (position, key) = (
-                u32_at(self.bytes, at)?,
-                u32_at(self.bytes, at.checked_add(4)?)?,
-            );
+            let (position, key) =
+                (u32_at(self.bytes, at)?, u32_at(self.bytes, at.checked_add(4)?)?);
             let child = u64_at(self.bytes, at.checked_add(8)?)?;
             Some((self.slice(at, position, key)?.0, child))
         };

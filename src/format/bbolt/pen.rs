@@ -45,12 +45,7 @@ impl Element<'_> {
 impl<'o> Pen<'o> {
     pub(super) fn new(page_size: u32, out: Option<&'o mut dyn Write>) -> Self {
         let page_size = usize::try_from(page_size).unwrap_or(usize::MAX);
-        Self {
-            out,
-            next: 2,
-            page_size,
-            page: Vec::new(),
-        }
+        Self { out, next: 2, page_size, page: Vec::new() }
     }
 
     /// Writes a page of no elements, which `body` fits.
@@ -67,10 +62,7 @@ impl<'o> Pen<'o> {
             level = self.branches(&level)?;
         }
         match level.first() {
-            Some(Element {
-                to: Target::Page(root),
-                ..
-            }) => Ok(*root),
+            Some(Element { to: Target::Page(root), .. }) => Ok(*root),
             _ => Err(io::Error::other("a level has no pages")),
         }
     }
@@ -152,20 +144,13 @@ impl<'o> Pen<'o> {
     /// Returns a bucket as the value it is in its parent, all its own pages written.
     fn bucket(&mut self, bucket: &OwnedBucket<'_>) -> io::Result<Vec<u8>> {
         let inline = self.inline(bucket);
-        let root = if inline.is_some() {
-            0
-        } else {
-            self.tree(bucket)?
-        };
+        let root = if inline.is_some() { 0 } else { self.tree(bucket)? };
         let mut value = Vec::with_capacity(sum([BUCKET_HEADER, inline.unwrap_or(0)]));
         value.extend(root.to_le_bytes());
         value.extend(bucket.sequence.to_le_bytes());
         if inline.is_some() {
             let values = bucket.iter().filter_map(|(key, node)| match node {
-                Node::Value(value) => Some(Element {
-                    key,
-                    to: Target::Value(value),
-                }),
+                Node::Value(value) => Some(Element { key, to: Target::Value(value) }),
                 Node::Bucket(_) => None,
             });
             put_node(&mut value, 0, Kind::Leaf, 0, &values.collect::<Vec<_>>());
@@ -176,20 +161,16 @@ impl<'o> Pen<'o> {
     /// Returns the size of a bucket's only page if that goes into its parent: it has no buckets and
     /// takes at most a quarter of a page. bbolt v1.4.3 bucket.go inlineable
     fn inline(&self, bucket: &OwnedBucket<'_>) -> Option<usize> {
-        bucket
-            .iter()
-            .try_fold(HEADER, |size, (key, node)| match node {
-                Node::Value(value) => Some(sum([size, ELEMENT, key.len(), value.len()]))
-                    .filter(|size| *size <= self.page_size / 4),
-                Node::Bucket(_) => None,
-            })
+        bucket.iter().try_fold(HEADER, |size, (key, node)| match node {
+            Node::Value(value) => Some(sum([size, ELEMENT, key.len(), value.len()]))
+                .filter(|size| *size <= self.page_size / 4),
+            Node::Bucket(_) => None,
+        })
     }
 
     /// Writes a leaf or branch; returns the element that leads to it.
     fn node<'v>(&mut self, kind: Kind, elements: &[Element<'v>]) -> io::Result<Element<'v>> {
-        let size = elements
-            .iter()
-            .fold(HEADER, |size, element| sum([size, element.size()]));
+        let size = elements.iter().fold(HEADER, |size, element| sum([size, element.size()]));
         let span = wide(size.div_ceil(self.page_size));
         let id = self.next;
         if self.out.is_some() {
@@ -197,18 +178,14 @@ impl<'o> Pen<'o> {
         }
         self.flush(span)?;
         let key = elements.first().map_or(&[][..], |element| element.key);
-        Ok(Element {
-            key,
-            to: Target::Page(id),
-        })
+        Ok(Element { key, to: Target::Page(id) })
     }
 
     /// Ends a page, made in `self.page`, that is `span` pages long.
     fn flush(&mut self, span: u64) -> io::Result<()> {
         self.next = self.next.saturating_add(span);
         if let Some(out) = &mut self.out {
-            self.page
-                .resize(self.page.len().next_multiple_of(self.page_size), 0);
+            self.page.resize(self.page.len().next_multiple_of(self.page_size), 0);
             out.write_all(&self.page)?;
         }
         self.page.clear();

@@ -27,12 +27,7 @@ pub enum Item<'a> {
 
 impl<'a> Bucket<'a> {
     pub(super) fn root(pages: Pages<'a>, root: Page<'a>, sequence: u64) -> Self {
-        Self {
-            pages,
-            root,
-            sequence,
-            depth: 0,
-        }
+        Self { pages, root, sequence, depth: 0 }
     }
 
     /// Returns the last number that was handed out in this bucket.
@@ -46,10 +41,7 @@ impl<'a> Bucket<'a> {
     /// # Errors
     /// A page on the way is damaged.
     pub fn get(&self, key: &[u8]) -> Result<Option<&'a [u8]>, DecodeError> {
-        Ok(self
-            .find(key)?
-            .filter(|entry| !entry.is_bucket)
-            .map(|entry| entry.value))
+        Ok(self.find(key)?.filter(|entry| !entry.is_bucket).map(|entry| entry.value))
     }
 
     /// Returns the bucket called `key`, or nothing where there is none or it is a value.
@@ -82,10 +74,7 @@ impl<'a> Bucket<'a> {
     /// last thing returned.
     #[must_use]
     pub fn iter(&self) -> Iter<'a> {
-        Iter {
-            bucket: *self,
-            cursor: Cursor::new(self),
-        }
+        Iter { bucket: *self, cursor: Cursor::new(self) }
     }
 
     pub(super) fn root_page(&self) -> &Page<'a> {
@@ -139,12 +128,7 @@ impl<'a> Bucket<'a> {
             (0, Some(page)) => Page::inline(page, entry.offset.saturating_add(16))?,
             _ => self.pages.get(root, entry.offset)?,
         };
-        Ok(Self {
-            pages: self.pages,
-            root,
-            sequence,
-            depth,
-        })
+        Ok(Self { pages: self.pages, root, sequence, depth })
     }
 
     fn is_inline(&self) -> bool {
@@ -161,14 +145,12 @@ impl<'a> Bucket<'a> {
 
 fn misplaced(page: &Page<'_>) -> DecodeError {
     match page.kind {
-        Kind::Meta | Kind::Freelist => page.wrong(
-            8,
-            format!("page {} is in a tree but neither branch nor leaf", page.id),
-        ),
-        Kind::Branch | Kind::Leaf => page.wrong(
-            0,
-            format!("page {} is more than {MAX_LEVELS} branches deep", page.id),
-        ),
+        Kind::Meta | Kind::Freelist => {
+            page.wrong(8, format!("page {} is in a tree but neither branch nor leaf", page.id))
+        }
+        Kind::Branch | Kind::Leaf => {
+            page.wrong(0, format!("page {} is more than {MAX_LEVELS} branches deep", page.id))
+        }
     }
 }
 
@@ -215,12 +197,7 @@ struct Frame<'a> {
 impl<'a> Cursor<'a> {
     pub(super) fn new(bucket: &Bucket<'a>) -> Self {
         let stack = vec![Frame::new(bucket.root)];
-        Self {
-            pages: bucket.pages,
-            stack,
-            last: None,
-            entered_by: None,
-        }
+        Self { pages: bucket.pages, stack, last: None, entered_by: None }
     }
 
     /// Returns the next entry; after an error nothing more. Pages are noted in `visited`, where each
@@ -315,20 +292,14 @@ impl<'a> Cursor<'a> {
 
 impl<'a> Frame<'a> {
     fn new(page: Page<'a>) -> Self {
-        Self {
-            page,
-            next: 0,
-            used: HEADER,
-        }
+        Self { page, next: 0, used: HEADER }
     }
 
     /// Goes on to the next element, past one of `size` bytes.
     fn advance(&mut self, size: usize) -> Result<(), DecodeError> {
         self.used = self.used.saturating_add(size);
         if self.used > self.page.bytes.len() {
-            return Err(self
-                .page
-                .wrong(0, format!("elements overlap on page {}", self.page.id)));
+            return Err(self.page.wrong(0, format!("elements overlap on page {}", self.page.id)));
         }
         self.next = self.next.saturating_add(1);
         Ok(())

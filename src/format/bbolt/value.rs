@@ -49,10 +49,7 @@ fn load_bucket<'a>(
         };
         list.push((entry.key.into(), node));
     }
-    Ok(OwnedBucket {
-        sequence: bucket.sequence(),
-        entries: Entries::from_sorted(list),
-    })
+    Ok(OwnedBucket { sequence: bucket.sequence(), entries: Entries::from_sorted(list) })
 }
 
 impl<'a> OwnedBucket<'a> {
@@ -129,8 +126,7 @@ impl<'a> OwnedBucket<'a> {
 
     /// Makes `key` lead to a bucket; returns what it led to before.
     pub fn put_bucket(&mut self, key: impl Into<Cow<'a, [u8]>>, bucket: Self) -> Option<Node<'a>> {
-        self.entries
-            .insert(key.into(), Node::Bucket(Box::new(bucket)))
+        self.entries.insert(key.into(), Node::Bucket(Box::new(bucket)))
     }
 
     /// Returns the bucket called `key`, made empty if there is none. A value gives way to it.
@@ -139,14 +135,12 @@ impl<'a> OwnedBucket<'a> {
         if self.child(&key).is_none() {
             self.put_bucket(key.clone(), Self::new());
         }
-        self.child_mut(&key)
-            .expect("it was there or has been put there")
+        self.child_mut(&key).expect("it was there or has been put there")
     }
 
     /// Returns the bucket at the end of `path`, each made empty if there is none.
     pub fn path_mut(&mut self, path: &[&[u8]]) -> &mut Self {
-        path.iter()
-            .fold(self, |bucket, key| bucket.bucket_mut(key.to_vec()))
+        path.iter().fold(self, |bucket, key| bucket.bucket_mut(key.to_vec()))
     }
 
     /// Removes `key` with all it leads to, and returns that.
@@ -163,13 +157,8 @@ impl<'a> OwnedBucket<'a> {
     /// Returns this bucket with its own copy of everything it borrows.
     #[must_use]
     pub fn into_owned(self) -> OwnedBucket<'static> {
-        let entries = self
-            .entries
-            .map(|(key, node)| (key.into_owned().into(), node.into_owned()));
-        OwnedBucket {
-            sequence: self.sequence,
-            entries,
-        }
+        let entries = self.entries.map(|(key, node)| (key.into_owned().into(), node.into_owned()));
+        OwnedBucket { sequence: self.sequence, entries }
     }
 }
 
@@ -190,8 +179,7 @@ mod tests {
     fn buckets_are_made_on_the_way_and_found_again() {
         let mut root = OwnedBucket::new();
         root.path_mut(&[b"v1", b"moby", b"images"]).put(b"a", b"1");
-        root.path_mut(&[b"v1", b"moby", b"leases"])
-            .put(b"b".to_vec(), vec![2]);
+        root.path_mut(&[b"v1", b"moby", b"leases"]).put(b"b".to_vec(), vec![2]);
         assert_eq!(root.bucket_mut(b"v1").next_sequence(), 1);
 
         let images = root.at(&[b"v1", b"moby", b"images"]).expect("it was made");
@@ -202,19 +190,11 @@ mod tests {
         assert!(root.at(&[b"v1", b"other"]).is_none());
 
         assert!(root.bucket_mut(b"v1").remove(b"moby").is_some());
-        assert!(
-            root.child(b"v1")
-                .expect("only its child was removed")
-                .is_empty()
-        );
+        assert!(root.child(b"v1").expect("only its child was removed").is_empty());
         assert_eq!(
-            root.put(b"v1", b"now a value")
-                .map(|old| matches!(old, Node::Bucket(_))),
+            root.put(b"v1", b"now a value").map(|old| matches!(old, Node::Bucket(_))),
             Some(true)
         );
-        assert!(
-            root.bucket_mut(b"v1").is_empty(),
-            "a value gives way to a bucket"
-        );
+        assert!(root.bucket_mut(b"v1").is_empty(), "a value gives way to a bucket");
     }
 }

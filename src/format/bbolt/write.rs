@@ -22,11 +22,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            page_size: 4096,
-            freelist: true,
-            txid: 0,
-        }
+        Self { page_size: 4096, freelist: true, txid: 0 }
     }
 }
 
@@ -34,11 +30,7 @@ impl Options {
     /// Returns the options for a file that replaces `db`.
     #[must_use]
     pub fn replacing(db: &Db<'_>) -> Self {
-        Self {
-            page_size: db.page_size(),
-            freelist: db.has_freelist(),
-            txid: db.txid(),
-        }
+        Self { page_size: db.page_size(), freelist: db.has_freelist(), txid: db.txid() }
     }
 }
 
@@ -53,10 +45,7 @@ pub struct EncodeError {
 
 impl EncodeError {
     fn new(what: impl Into<String>) -> Self {
-        Self {
-            path: Vec::new(),
-            what: what.into(),
-        }
+        Self { path: Vec::new(), what: what.into() }
     }
 
     /// Returns this error as one about the file that was to be written at `place`.
@@ -84,9 +73,7 @@ impl std::error::Error for EncodeError {}
 pub fn write(root: &OwnedBucket<'_>, options: &Options) -> Result<Vec<u8>, EncodeError> {
     let layout = Layout::new(root, options)?;
     let mut bytes = Vec::with_capacity(usize::try_from(layout.size()).unwrap_or(0));
-    layout
-        .write_to(&mut bytes)
-        .map_err(|error| EncodeError::new(error.to_string()))?;
+    layout.write_to(&mut bytes).map_err(|error| EncodeError::new(error.to_string()))?;
     Ok(bytes)
 }
 
@@ -103,40 +90,22 @@ impl<'v, 'a> Layout<'v, 'a> {
     /// # Errors
     /// As [`write()`].
     pub fn new(root: &'v OwnedBucket<'a>, options: &Options) -> Result<Self, EncodeError> {
-        let Options {
-            page_size,
-            freelist,
-            txid,
-        } = *options;
+        let Options { page_size, freelist, txid } = *options;
         if !is_page_size(page_size) {
             return Err(EncodeError::new(format!("pages of {page_size} bytes")));
         }
         // The first meta's number is even, the second's one larger.
-        let Some(txid) = txid
-            .checked_next_multiple_of(2)
-            .and_then(|even| even.checked_add(1))
+        let Some(txid) = txid.checked_next_multiple_of(2).and_then(|even| even.checked_add(1))
         else {
-            return Err(EncodeError::new(format!(
-                "there is no transaction after {txid}"
-            )));
+            return Err(EncodeError::new(format!("there is no transaction after {txid}")));
         };
         check_limits(root, 0)?;
         let mut pen = Pen::new(page_size, None);
-        let root_page = pen
-            .tree(root)
-            .map_err(|error| EncodeError::new(error.to_string()))?;
+        let root_page = pen.tree(root).map_err(|error| EncodeError::new(error.to_string()))?;
         let end = pen.next.saturating_add(freelist.into());
         let freelist = freelist.then_some(pen.next);
         let sequence = root.sequence;
-        let meta = Meta {
-            offset: 0,
-            page_size,
-            root: root_page,
-            sequence,
-            freelist,
-            end,
-            txid,
-        };
+        let meta = Meta { offset: 0, page_size, root: root_page, sequence, freelist, end, txid };
         Ok(Self { root, meta })
     }
 
@@ -152,10 +121,7 @@ impl<'v, 'a> Layout<'v, 'a> {
     /// What `out` says.
     pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut pen = Pen::new(self.meta.page_size, Some(out));
-        let older = Meta {
-            txid: self.meta.txid.saturating_sub(1),
-            ..self.meta
-        };
+        let older = Meta { txid: self.meta.txid.saturating_sub(1), ..self.meta };
         pen.next = 0;
         pen.page(Kind::Meta, &older.encode())?;
         pen.page(Kind::Meta, &self.meta.encode())?;
@@ -170,9 +136,7 @@ impl<'v, 'a> Layout<'v, 'a> {
 /// Finds the first thing below `bucket` that a file cannot hold.
 fn check_limits(bucket: &OwnedBucket<'_>, depth: usize) -> Result<(), EncodeError> {
     if depth > MAX_NESTING {
-        return Err(EncodeError::new(format!(
-            "nested more than {MAX_NESTING} deep"
-        )));
+        return Err(EncodeError::new(format!("nested more than {MAX_NESTING} deep")));
     }
     for (key, node) in bucket.iter() {
         let below = match node {
@@ -184,9 +148,7 @@ fn check_limits(bucket: &OwnedBucket<'_>, depth: usize) -> Result<(), EncodeErro
             }
             Node::Value(value) if value.len() > MAX_VALUE_SIZE => {
                 let found = value.len();
-                Err(EncodeError::new(format!(
-                    "{found} bytes, wanted at most {MAX_VALUE_SIZE}"
-                )))
+                Err(EncodeError::new(format!("{found} bytes, wanted at most {MAX_VALUE_SIZE}")))
             }
             Node::Value(_) => Ok(()),
             Node::Bucket(child) => check_limits(child, depth.saturating_add(1)),
@@ -267,24 +229,14 @@ mod tests {
             }
             found_keys += 1;
         }
-        assert_eq!(
-            (found_keys, found.iter().count()),
-            (wanted.len(), wanted.len())
-        );
+        assert_eq!((found_keys, found.iter().count()), (wanted.len(), wanted.len()));
     }
 
     fn assert_round_trip(root: &OwnedBucket<'_>, options: &Options) {
         let bytes = write(root, options).expect("within all limits");
-        assert_eq!(
-            bytes,
-            write(root, options).expect("again"),
-            "the same bytes every time"
-        );
+        assert_eq!(bytes, write(root, options).expect("again"), "the same bytes every time");
         let summary = check(&bytes).expect("a file that was just written is sound");
-        assert_eq!(
-            summary.pages * u64::from(options.page_size),
-            bytes.len() as u64
-        );
+        assert_eq!(summary.pages * u64::from(options.page_size), bytes.len() as u64);
         assert_eq!(summary.free, 0);
         let db = Db::open(&bytes).expect("a file that was just written opens");
         assert_eq!(db.page_size(), options.page_size);
@@ -320,10 +272,7 @@ mod tests {
     fn every_count_of_pages_makes_a_sound_tree() {
         let mut root = OwnedBucket::new();
         for n in 0..130 {
-            let options = Options {
-                page_size: 512,
-                ..Options::default()
-            };
+            let options = Options { page_size: 512, ..Options::default() };
             assert_round_trip(&root, &options);
             let mut key = vec![n];
             key.resize(100, 0);
@@ -340,26 +289,14 @@ mod tests {
             root.put(key, vec![n]);
         }
         for page_size in [512, 4096, 65536, 16 << 20] {
-            assert_round_trip(
-                &root,
-                &Options {
-                    page_size,
-                    ..Options::default()
-                },
-            );
+            assert_round_trip(&root, &Options { page_size, ..Options::default() });
         }
     }
 
     #[test]
     fn a_page_never_has_too_many_elements() {
         let root = numbered(200_000, b"");
-        assert_round_trip(
-            &root,
-            &Options {
-                page_size: 16 << 20,
-                ..Options::default()
-            },
-        );
+        assert_round_trip(&root, &Options { page_size: 16 << 20, ..Options::default() });
     }
 
     #[test]
@@ -374,9 +311,7 @@ mod tests {
             let mut root = OwnedBucket::new();
             root.put_bucket(b"b", child);
             let bytes = write(&root, &Options::default()).expect("within all limits");
-            check(&bytes)
-                .expect("a file that was just written is sound")
-                .pages
+            check(&bytes).expect("a file that was just written is sound").pages
         };
         let largest = 4096 / 4 - 16 - 16 - 1;
         assert_eq!(pages(OwnedBucket::new()), 4);
@@ -384,27 +319,17 @@ mod tests {
         assert_eq!(pages(child(largest + 1)), 5);
         let mut nested = OwnedBucket::new();
         nested.put_bucket(b"empty", OwnedBucket::new());
-        assert_eq!(
-            pages(nested),
-            5,
-            "a bucket that holds a bucket has its own page"
-        );
+        assert_eq!(pages(nested), 5, "a bucket that holds a bucket has its own page");
     }
 
     #[test]
     fn what_no_file_can_hold_is_refused_with_its_place() {
         let refused = |root: &OwnedBucket<'_>| {
-            write(root, &Options::default())
-                .expect_err("too large")
-                .to_string()
+            write(root, &Options::default()).expect_err("too large").to_string()
         };
         let mut root = OwnedBucket::new();
-        root.path_mut(&[b"v1", b"moby"])
-            .put(vec![1; MAX_KEY_SIZE + 1], b"");
-        assert_eq!(
-            refused(&root),
-            "v1 ▸ moby ▸ a key of 32769 bytes, wanted 1 to 32768"
-        );
+        root.path_mut(&[b"v1", b"moby"]).put(vec![1; MAX_KEY_SIZE + 1], b"");
+        assert_eq!(refused(&root), "v1 ▸ moby ▸ a key of 32769 bytes, wanted 1 to 32768");
         let mut root = OwnedBucket::new();
         root.bucket_mut(b"v1").put(b"", b"");
         assert_eq!(refused(&root), "v1 ▸ a key of 0 bytes, wanted 1 to 32768");
@@ -415,22 +340,14 @@ mod tests {
         assert!(refused(&root).ends_with("nested more than 16 deep"));
 
         for (page_size, txid) in [(0, 0), (256, 0), (4097, 0), (32 << 20, 0), (4096, u64::MAX)] {
-            let options = Options {
-                page_size,
-                freelist: true,
-                txid,
-            };
+            let options = Options { page_size, freelist: true, txid };
             assert!(write(&OwnedBucket::new(), &options).is_err(), "{options:?}");
         }
     }
 
     #[test]
     fn a_replacement_continues_what_it_replaces() {
-        let options = Options {
-            page_size: 16384,
-            freelist: false,
-            txid: 6,
-        };
+        let options = Options { page_size: 16384, freelist: false, txid: 6 };
         let bytes = write(&OwnedBucket::new(), &options).expect("within all limits");
         let db = Db::open(&bytes).expect("just written");
         assert_eq!(db.txid(), 7);

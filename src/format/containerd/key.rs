@@ -27,10 +27,7 @@ impl BackendKey {
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let wrong = || {
             let shown = crate::error::printable(bytes.get(..200).unwrap_or(bytes)).into_owned();
-            DecodeError::new(
-                0,
-                format!("found `{shown}`, wanted `<namespace>/<number>/<key>`"),
-            )
+            DecodeError::new(0, format!("found `{shown}`, wanted `<namespace>/<number>/<key>`"))
         };
         let text = std::str::from_utf8(bytes).map_err(|_| wrong())?;
         let (namespace, rest) = text.split_once('/').ok_or_else(wrong)?;
@@ -40,11 +37,7 @@ impl BackendKey {
         if namespace.is_empty() || key.is_empty() {
             return Err(wrong());
         }
-        Ok(Self {
-            namespace: namespace.to_owned(),
-            number,
-            key: key.to_owned(),
-        })
+        Ok(Self { namespace: namespace.to_owned(), number, key: key.to_owned() })
     }
 }
 
@@ -86,12 +79,7 @@ mod tests {
         for (text, namespace, number, key) in [
             ("moby/4/sha256:ab", "moby", 4, "sha256:ab"),
             ("moby-100000.100000/0/x", "moby-100000.100000", 0, "x"),
-            (
-                "k8s.io/18/extract-1-abcd sha256:ab",
-                "k8s.io",
-                18,
-                "extract-1-abcd sha256:ab",
-            ),
+            ("k8s.io/18/extract-1-abcd sha256:ab", "k8s.io", 18, "extract-1-abcd sha256:ab"),
             ("moby/7/a/b/c", "moby", 7, "a/b/c"),
         ] {
             let read = BackendKey::parse(text.as_bytes()).expect(text);
@@ -119,11 +107,9 @@ mod tests {
 
     #[test]
     fn a_parent_link_has_two_numbers() {
-        for (bytes, want) in [
-            (&[1, 0, 2][..], (1, 2)),
-            (&[0x80, 1, 0, 0xac, 2], (128, 300)),
-            (&[0, 0, 0], (0, 0)),
-        ] {
+        for (bytes, want) in
+            [(&[1, 0, 2][..], (1, 2)), (&[0x80, 1, 0, 0xac, 2], (128, 300)), (&[0, 0, 0], (0, 0))]
+        {
             assert_eq!(parent_link(bytes), Ok(want));
             assert_eq!(encode_parent_link(want.0, want.1), bytes);
         }
@@ -135,11 +121,7 @@ mod tests {
             (&[1, 0, 0x80], 3),
             (&[1, 0, 2, 3], 3),
         ] {
-            assert_eq!(
-                parent_link(bytes).map_err(|error| error.offset),
-                Err(offset),
-                "{bytes:?}"
-            );
+            assert_eq!(parent_link(bytes).map_err(|error| error.offset), Err(offset), "{bytes:?}");
         }
     }
 

@@ -99,9 +99,7 @@ impl<'a> Edge<'a> {
 
 /// A label may be the plain one, or the plain one with `.` or `/` and any name after it.
 fn named(label: &str, plain: &str) -> bool {
-    label
-        .strip_prefix(plain)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
+    label.strip_prefix(plain).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
 }
 
 /// Returns the label of a config that keeps the unpacked image: `containerd.io/gc.ref.snapshot.overlayfs`.
@@ -138,16 +136,9 @@ pub fn of_children<'a>(
         };
         let count = counts.entry(suffix).or_default();
         let bare = *count == 0 && !suffix.ends_with('.');
-        let number = if bare {
-            String::new()
-        } else {
-            count.to_string()
-        };
+        let number = if bare { String::new() } else { count.to_string() };
         *count = count.saturating_add(1);
-        labels.insert(
-            format!("{GC_REF_CONTENT}{suffix}{number}"),
-            child.digest.clone(),
-        );
+        labels.insert(format!("{GC_REF_CONTENT}{suffix}{number}"), child.digest.clone());
     }
     labels
 }
@@ -155,14 +146,9 @@ pub fn of_children<'a>(
 /// Returns the label of blobs from the registry `domain`, which it knows by the host alone.
 #[must_use]
 pub fn distribution_source(domain: &str) -> String {
-    let port = domain
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let port = domain.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
     let host = port.map_or(domain, |(host, _)| host);
-    let host = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     format!("{DISTRIBUTION_SOURCE}{host}")
 }
 
@@ -176,56 +162,29 @@ mod tests {
     fn the_collector_follows_these_and_no_others() {
         let d = "sha256:ab";
         let content = || Some(Edge::To(Node::Content(d)));
-        let snapshot = |snapshotter| Node::Snapshot {
-            snapshotter,
-            key: d,
-        };
+        let snapshot = |snapshotter| Node::Snapshot { snapshotter, key: d };
         for (label, want) in [
             ("containerd.io/gc.ref.content", content()),
             ("containerd.io/gc.ref.content.", content()),
             ("containerd.io/gc.ref.content.config", content()),
             ("containerd.io/gc.ref.content.l.0", content()),
             ("containerd.io/gc.ref.content/x", content()),
-            (
-                "containerd.io/gc.ref.content.moby/container.config",
-                content(),
-            ),
+            ("containerd.io/gc.ref.content.moby/container.config", content()),
             ("containerd.io/gc.ref.contents", None),
             ("containerd.io/gc.ref.content-x", None),
-            (
-                "containerd.io/gc.ref.snapshot.overlayfs",
-                Some(Edge::To(snapshot("overlayfs"))),
-            ),
-            (
-                "containerd.io/gc.ref.snapshot.overlayfs/x/y",
-                Some(Edge::To(snapshot("overlayfs"))),
-            ),
+            ("containerd.io/gc.ref.snapshot.overlayfs", Some(Edge::To(snapshot("overlayfs")))),
+            ("containerd.io/gc.ref.snapshot.overlayfs/x/y", Some(Edge::To(snapshot("overlayfs")))),
             (
                 "containerd.io/gc.ref.snapshot.fuse-overlayfs",
                 Some(Edge::To(snapshot("fuse-overlayfs"))),
             ),
             ("containerd.io/gc.ref.snapshot", None),
             ("containerd.io/gc.ref.image", Some(Edge::To(Node::Image(d)))),
-            (
-                "containerd.io/gc.ref.image/x",
-                Some(Edge::To(Node::Image(d))),
-            ),
-            (
-                "containerd.io/gc.bref.content.x",
-                Some(Edge::From(Node::Content(d))),
-            ),
-            (
-                "containerd.io/gc.bref.image",
-                Some(Edge::From(Node::Image(d))),
-            ),
-            (
-                "containerd.io/gc.bref.container",
-                Some(Edge::From(Node::Container(d))),
-            ),
-            (
-                "containerd.io/gc.bref.snapshot.native/x",
-                Some(Edge::From(snapshot("native"))),
-            ),
+            ("containerd.io/gc.ref.image/x", Some(Edge::To(Node::Image(d)))),
+            ("containerd.io/gc.bref.content.x", Some(Edge::From(Node::Content(d)))),
+            ("containerd.io/gc.bref.image", Some(Edge::From(Node::Image(d)))),
+            ("containerd.io/gc.bref.container", Some(Edge::From(Node::Container(d)))),
+            ("containerd.io/gc.bref.snapshot.native/x", Some(Edge::From(snapshot("native")))),
             ("containerd.io/gc.root", Some(Edge::Root)),
             ("containerd.io/gc.root.x", Some(Edge::Root)),
             ("containerd.io/gc.flat", None),
@@ -256,16 +215,9 @@ mod tests {
             ("containerd.io/gc.ref.content.l.0", "sha256:c9"),
             ("containerd.io/gc.ref.content.l.1", "sha256:42"),
         ];
+        assert!(labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(want));
         assert!(
-            labels
-                .iter()
-                .map(|(k, v)| (k.as_str(), v.as_str()))
-                .eq(want)
-        );
-        assert!(
-            labels
-                .iter()
-                .all(|(label, value)| matches!(Edge::of(label, value), Some(Edge::To(_))))
+            labels.iter().all(|(label, value)| matches!(Edge::of(label, value), Some(Edge::To(_))))
         );
     }
 
@@ -273,10 +225,7 @@ mod tests {
     fn a_config_keeps_its_snapshot() {
         let chain = ChainId(crate::digest::Digest::of(b"x"));
         let labels = of_config("overlayfs", Some(chain));
-        let want = (
-            "containerd.io/gc.ref.snapshot.overlayfs".to_owned(),
-            chain.to_string(),
-        );
+        let want = ("containerd.io/gc.ref.snapshot.overlayfs".to_owned(), chain.to_string());
         assert!(labels.into_iter().eq([want]));
         assert!(of_config("overlayfs", None).is_empty());
     }
@@ -289,10 +238,7 @@ mod tests {
             ("localhost:5000", "localhost"),
             ("[::1]:5000", "::1"),
         ] {
-            assert_eq!(
-                distribution_source(domain),
-                format!("{DISTRIBUTION_SOURCE}{want}")
-            );
+            assert_eq!(distribution_source(domain), format!("{DISTRIBUTION_SOURCE}{want}"));
         }
     }
 }

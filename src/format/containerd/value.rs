@@ -22,9 +22,7 @@ const GO_EPOCH: i64 = 62_135_596_800;
 /// # Errors
 /// Bytes that Go's `UnmarshalBinary` refuses, and nanoseconds beyond a second.
 pub fn time(bytes: &[u8]) -> Result<Timestamp, DecodeError> {
-    let (version, rest) = bytes
-        .split_first()
-        .ok_or_else(|| DecodeError::new(0, "no time"))?;
+    let (version, rest) = bytes.split_first().ok_or_else(|| DecodeError::new(0, "no time"))?;
     let (seconds, rest) = rest.split_first_chunk().ok_or_else(|| short(bytes))?;
     let (nanos, zone) = rest.split_first_chunk().ok_or_else(|| short(bytes))?;
     match (version, zone.len()) {
@@ -32,20 +30,14 @@ pub fn time(bytes: &[u8]) -> Result<Timestamp, DecodeError> {
         (1, 2) | (2, 3) => {}
         (1 | 2, _) => return Err(short(bytes)),
         _ => {
-            return Err(DecodeError::new(
-                0,
-                format!("time of version {version}, wanted 1 or 2"),
-            ));
+            return Err(DecodeError::new(0, format!("time of version {version}, wanted 1 or 2")));
         }
     }
     let seconds = i64::from_be_bytes(*seconds).checked_sub(GO_EPOCH);
     let seconds = seconds.ok_or_else(|| DecodeError::new(1, "a time before all times"))?;
     let nanos = u32::from_be_bytes(*nanos);
     if nanos >= 1_000_000_000 {
-        return Err(DecodeError::new(
-            9,
-            format!("{nanos} nanoseconds, wanted less than a second"),
-        ));
+        return Err(DecodeError::new(9, format!("{nanos} nanoseconds, wanted less than a second")));
     }
     Ok(Timestamp { seconds, nanos })
 }
@@ -64,11 +56,7 @@ pub fn encode_time(time: Timestamp) -> [u8; 15] {
     let mut out = [0; 15];
     let seconds = time.seconds.saturating_add(GO_EPOCH).to_be_bytes();
     let nanos = time.nanos.min(999_999_999).to_be_bytes();
-    let parts = [1]
-        .into_iter()
-        .chain(seconds)
-        .chain(nanos)
-        .chain([0xff, 0xff]);
+    let parts = [1].into_iter().chain(seconds).chain(nanos).chain([0xff, 0xff]);
     for (byte, part) in out.iter_mut().zip(parts) {
         *byte = part;
     }
@@ -91,16 +79,10 @@ pub fn split_uvarint(bytes: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
         number |= bits << shift;
         shift = shift.saturating_add(7);
         if byte & 0x80 == 0 {
-            return Ok((
-                number,
-                bytes.get(at.saturating_add(1)..).unwrap_or_default(),
-            ));
+            return Ok((number, bytes.get(at.saturating_add(1)..).unwrap_or_default()));
         }
     }
-    Err(DecodeError::new(
-        bytes.len() as u64,
-        "a number that does not end",
-    ))
+    Err(DecodeError::new(bytes.len() as u64, "a number that does not end"))
 }
 
 /// Reads an unsigned number that is all of `bytes`: a snapshot's `id`.
@@ -112,10 +94,7 @@ pub fn uvarint(bytes: &[u8]) -> Result<u64, DecodeError> {
         (number, []) => Ok(number),
         (_, rest) => {
             let at = bytes.len().saturating_sub(rest.len());
-            Err(DecodeError::new(
-                at as u64,
-                format!("{} bytes after a number", rest.len()),
-            ))
+            Err(DecodeError::new(at as u64, format!("{} bytes after a number", rest.len())))
         }
     }
 }
@@ -174,14 +153,8 @@ mod tests {
         ] {
             assert_eq!(time(&bytes(hex)), Ok(Timestamp { seconds, nanos }), "{hex}");
         }
-        let utc = Timestamp {
-            seconds: 1_704_067_200,
-            nanos: 123_456_789,
-        };
-        assert_eq!(
-            hex::encode(encode_time(utc)),
-            "010000000edd23f780075bcd15ffff"
-        );
+        let utc = Timestamp { seconds: 1_704_067_200, nanos: 123_456_789 };
+        assert_eq!(hex::encode(encode_time(utc)), "010000000edd23f780075bcd15ffff");
     }
 
     #[test]
@@ -233,11 +206,7 @@ mod tests {
             ("8080808080808080808001", 9),
             ("0000", 1),
         ] {
-            assert_eq!(
-                uvarint(&bytes(hex)).map_err(|error| error.offset),
-                Err(offset),
-                "{hex}"
-            );
+            assert_eq!(uvarint(&bytes(hex)).map_err(|error| error.offset), Err(offset), "{hex}");
         }
         assert_eq!(split_uvarint(&[5, 0]), Ok((5, &[0][..])));
     }

@@ -146,21 +146,10 @@ impl State {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self {
-                running: true,
-                paused: true,
-                ..
-            } => "paused",
-            Self {
-                running: true,
-                restarting: true,
-                ..
-            } => "restarting",
+            Self { running: true, paused: true, .. } => "paused",
+            Self { running: true, restarting: true, .. } => "restarting",
             Self { running: true, .. } => "running",
-            Self {
-                removal_in_progress: true,
-                ..
-            } => "removing",
+            Self { removal_in_progress: true, .. } => "removing",
             Self { dead: true, .. } => "dead",
             _ if self.started().is_none() => "created",
             _ => "exited",
@@ -170,17 +159,13 @@ impl State {
     /// Returns when it last started, unless it never did.
     #[must_use]
     pub fn started(&self) -> Option<Timestamp> {
-        Timestamp::parse(&self.started_at)
-            .ok()
-            .filter(|time| !time.is_go_zero())
+        Timestamp::parse(&self.started_at).ok().filter(|time| !time.is_go_zero())
     }
 
     /// Returns when it last ended, unless it never did.
     #[must_use]
     pub fn finished(&self) -> Option<Timestamp> {
-        Timestamp::parse(&self.finished_at)
-            .ok()
-            .filter(|time| !time.is_go_zero())
+        Timestamp::parse(&self.finished_at).ok().filter(|time| !time.is_go_zero())
     }
 
     /// Returns whether a daemon left it running, so that what it was writing may be torn.
@@ -194,9 +179,7 @@ impl Container {
     /// Returns the name as Docker shows it.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.slash_name
-            .strip_prefix('/')
-            .unwrap_or(&self.slash_name)
+        self.slash_name.strip_prefix('/').unwrap_or(&self.slash_name)
     }
 
     /// Returns when it was made, if that can be read.
@@ -231,17 +214,11 @@ pub fn rebind(bytes: &[u8], to: &Binding<'_>) -> Result<Vec<u8>, DecodeError> {
         ("Image", go_json(&to.image)),
         ("ImageManifest", go_json(&to.image_manifest)),
     ];
-    members.extend(
-        to.image_platform
-            .map(|platform| ("ImagePlatform", go_json(platform))),
-    );
+    members.extend(to.image_platform.map(|platform| ("ImagePlatform", go_json(platform))));
     let set = |text: String, (name, value): (&str, Vec<u8>)| {
         edit::set(&text, &[name], &String::from_utf8_lossy(&value))
     };
-    members
-        .into_iter()
-        .try_fold(text.to_owned(), set)
-        .map(String::into_bytes)
+    members.into_iter().try_fold(text.to_owned(), set).map(String::into_bytes)
 }
 
 #[cfg(test)]
@@ -265,21 +242,12 @@ mod tests {
     #[test]
     fn a_container_is_read() {
         let container = Raw::<Container>::parse(REAL.as_bytes()).expect("sound");
-        assert_eq!(
-            (container.name(), container.driver.as_str()),
-            ("running", "overlay2")
-        );
+        assert_eq!((container.name(), container.driver.as_str()), ("running", "overlay2"));
         assert!(container.id.starts_with("4091") && container.image_manifest.is_none());
-        assert_eq!(
-            container.config.image,
-            "registry.example.com:5000/team/app:v2"
-        );
+        assert_eq!(container.config.image, "registry.example.com:5000/team/app:v2");
         assert_eq!(container.config.labels["app"], "2");
         assert_eq!(container.config.rest["Hostname"], "box");
-        assert_eq!(
-            (container.state.word(), container.state.is_live()),
-            ("running", true)
-        );
+        assert_eq!((container.state.word(), container.state.is_live()), ("running", true));
         assert_eq!(container.state.finished(), None);
         assert_eq!(
             container.value.created().map(|t| t.to_string()),
@@ -334,23 +302,16 @@ mod tests {
             );
         assert_eq!(String::from_utf8_lossy(&moved), want);
         let image = "sha256:6770731b59275c89777c5385a7a7d0d99c6cc713235854abdce8a331d43c0ba4";
-        let back = Binding {
-            driver: "overlay2",
-            image,
-            image_manifest: None,
-            image_platform: None,
-        };
+        let back =
+            Binding { driver: "overlay2", image, image_manifest: None, image_platform: None };
         assert_eq!(rebind(&moved, &back).as_deref(), Ok(REAL.as_bytes()));
         assert!(rebind(b"[]", &back).is_err() && rebind(b"{\"\xff\":1}", &back).is_err());
     }
 
     #[test]
     fn rebinding_an_old_container_adds_what_it_lacked() {
-        let platform = Platform {
-            architecture: "amd64".into(),
-            os: "linux".into(),
-            ..Platform::default()
-        };
+        let platform =
+            Platform { architecture: "amd64".into(), os: "linux".into(), ..Platform::default() };
         let to = Binding {
             driver: "d",
             image: "i",

@@ -20,16 +20,8 @@ pub const FEATURE_SNAPSHOTTER: &str = "containerd-snapshotter";
 pub const FEATURE_MIGRATION: &str = "containerd-migration";
 
 /// The graph drivers there are or were: what `storage-driver` can name in the classic store.
-pub const GRAPH_DRIVERS: &[&str] = &[
-    "overlay2",
-    "fuse-overlayfs",
-    "btrfs",
-    "zfs",
-    "vfs",
-    "aufs",
-    "overlay",
-    "devicemapper",
-];
+pub const GRAPH_DRIVERS: &[&str] =
+    &["overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs", "aufs", "overlay", "devicemapper"];
 
 /// A reading of `daemon.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -100,10 +92,7 @@ impl DaemonConfig {
     /// Returns the features dockerd would refuse to start with.
     pub fn bad_features(&self) -> impl Iterator<Item = &str> {
         let bad = |(_, value): &(&String, &Value)| !value.is_null() && !value.is_boolean();
-        self.features
-            .iter()
-            .filter(bad)
-            .map(|(name, _)| name.as_str())
+        self.features.iter().filter(bad).map(|(name, _)| name.as_str())
     }
 }
 
@@ -178,33 +167,19 @@ fn switch(
     }
     if config.feature(FEATURE_SNAPSHOTTER) != Some(containerd) {
         let value = if containerd { "true" } else { "false" };
-        new = if new.trim().is_empty() {
-            "{}\n".to_owned()
-        } else {
-            new
-        };
+        new = if new.trim().is_empty() { "{}\n".to_owned() } else { new };
         new = edit::set(&new, &["features", FEATURE_SNAPSHOTTER], value)
             .map_err(|error| moved(error, skipped))?;
         changes.push(Change::Feature(containerd));
     }
     if changes.is_empty() {
-        return Ok(Edited {
-            bytes: bytes.to_vec(),
-            changes,
-        });
+        return Ok(Edited { bytes: bytes.to_vec(), changes });
     }
     if matches!(old, Cow::Owned(_)) {
         changes.push(Change::Encoding);
     }
-    let mark = if matches!(old, Cow::Borrowed(_)) {
-        bytes.get(..skipped)
-    } else {
-        None
-    };
-    Ok(Edited {
-        bytes: [mark.unwrap_or_default(), new.as_bytes()].concat(),
-        changes,
-    })
+    let mark = if matches!(old, Cow::Borrowed(_)) { bytes.get(..skipped) } else { None };
+    Ok(Edited { bytes: [mark.unwrap_or_default(), new.as_bytes()].concat(), changes })
 }
 
 /// Returns the text of the file, and the length of the byte order mark before it.
@@ -223,15 +198,9 @@ fn text(bytes: &[u8]) -> Result<(Cow<'_, str>, usize), DecodeError> {
             let rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             let skipped = bytes.len().saturating_sub(rest.len());
             let wrong = |error: std::str::Utf8Error| {
-                moved(
-                    DecodeError::new(error.valid_up_to() as u64, "not UTF-8"),
-                    skipped,
-                )
+                moved(DecodeError::new(error.valid_up_to() as u64, "not UTF-8"), skipped)
             };
-            Ok((
-                Cow::Borrowed(std::str::from_utf8(rest).map_err(wrong)?),
-                skipped,
-            ))
+            Ok((Cow::Borrowed(std::str::from_utf8(rest).map_err(wrong)?), skipped))
         }
     }
 }
@@ -248,17 +217,10 @@ mod tests {
     fn on(text: &str) -> (String, Vec<Change>) {
         let edited = switch_to_containerd(text.as_bytes()).expect(text);
         let again = switch_to_containerd(&edited.bytes).expect("still sound");
-        assert_eq!(
-            (again.bytes, again.changes),
-            (edited.bytes.clone(), vec![]),
-            "{text}"
-        );
+        assert_eq!((again.bytes, again.changes), (edited.bytes.clone(), vec![]), "{text}");
         let read = DaemonConfig::parse(&edited.bytes).expect("still sound");
         assert_eq!(read.feature(FEATURE_SNAPSHOTTER), Some(true));
-        (
-            String::from_utf8(edited.bytes).expect("UTF-8"),
-            edited.changes,
-        )
+        (String::from_utf8(edited.bytes).expect("UTF-8"), edited.changes)
     }
 
     #[test]
@@ -266,34 +228,18 @@ mod tests {
         let text = r#"{"data-root":"","graph":"/mnt/old","storage-driver":"overlay2","userns-remap":"default",
             "exec-root":"/run/d","containerd":"/run/c.sock","features":{"buildkit":true,"containerd-snapshotter":null,"x":"true"},"unknown":[{}]}"#;
         let config = DaemonConfig::parse(text.as_bytes()).expect("sound");
-        assert_eq!(
-            (config.root(), config.storage_driver()),
-            (Some("/mnt/old"), Some("overlay2"))
-        );
+        assert_eq!((config.root(), config.storage_driver()), (Some("/mnt/old"), Some("overlay2")));
         assert_eq!(config.userns_remap(), Some("default"));
         assert_eq!(config.feature(FEATURE_SNAPSHOTTER), Some(false));
         assert_eq!(
-            (
-                config.feature("buildkit"),
-                config.feature("x"),
-                config.feature("y")
-            ),
+            (config.feature("buildkit"), config.feature("x"), config.feature("y")),
             (Some(true), None, None)
         );
         assert_eq!(config.bad_features().collect::<Vec<_>>(), ["x"]);
         for empty in ["", " \n", "\u{feff}", "{}"] {
-            assert_eq!(
-                DaemonConfig::parse(empty.as_bytes()),
-                Ok(DaemonConfig::default())
-            );
+            assert_eq!(DaemonConfig::parse(empty.as_bytes()), Ok(DaemonConfig::default()));
         }
-        for bad in [
-            "[]",
-            "{",
-            "{\"data-root\":7}",
-            "{\"features\":true}",
-            "{}{}",
-        ] {
+        for bad in ["[]", "{", "{\"data-root\":7}", "{\"features\":true}", "{}{}"] {
             assert!(DaemonConfig::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }
@@ -346,10 +292,7 @@ mod tests {
         let mut bytes = vec![0xff, 0xfe];
         bytes.extend("{\"debug\":true}".encode_utf16().flat_map(u16::to_le_bytes));
         let edited = switch_to_containerd(&bytes).expect("sound");
-        assert_eq!(
-            edited.bytes,
-            br#"{"debug":true,"features":{"containerd-snapshotter":true}}"#
-        );
+        assert_eq!(edited.bytes, br#"{"debug":true,"features":{"containerd-snapshotter":true}}"#);
         assert_eq!(edited.changes, [Change::Feature(true), Change::Encoding]);
         bytes.push(0);
         assert!(switch_to_containerd(&bytes).is_err());
@@ -360,10 +303,7 @@ mod tests {
         let edited = switch_to_classic(br#"{"storage-driver":"overlayfs"}"#).expect("sound");
         assert_eq!(
             edited.changes,
-            [
-                Change::StorageDriver("overlayfs".to_owned()),
-                Change::Feature(false)
-            ]
+            [Change::StorageDriver("overlayfs".to_owned()), Change::Feature(false)]
         );
         let config = DaemonConfig::parse(&edited.bytes).expect("sound");
         assert_eq!(

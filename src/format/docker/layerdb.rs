@@ -28,9 +28,7 @@ pub fn parent(bytes: &[u8]) -> Result<ChainId, DecodeError> {
 /// # Errors
 /// Anything but a number, a final line end too: Docker does not load such a layer.
 pub fn size(bytes: &[u8]) -> Result<i64, DecodeError> {
-    let number = std::str::from_utf8(bytes)
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let number = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
     number.ok_or_else(|| wrong(bytes, "a number alone"))
 }
 
@@ -41,11 +39,7 @@ pub fn size(bytes: &[u8]) -> Result<i64, DecodeError> {
 pub fn cache_id(bytes: &[u8]) -> Result<String, DecodeError> {
     let id = text(bytes)?;
     let hostile = matches!(id, "" | "." | "..") || id.contains(['/', '\0']);
-    if hostile {
-        Err(wrong(bytes, "the name of a directory"))
-    } else {
-        Ok(id.to_owned())
-    }
+    if hostile { Err(wrong(bytes, "the name of a directory")) } else { Ok(id.to_owned()) }
 }
 
 /// Reads `mount-id` or `init-id`: 64 hex digits, then perhaps `-init`.
@@ -56,11 +50,7 @@ pub fn mount_id(bytes: &[u8]) -> Result<String, DecodeError> {
     let id = text(bytes)?;
     let hex = id.strip_suffix("-init").unwrap_or(id);
     let valid = hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if valid {
-        Ok(id.to_owned())
-    } else {
-        Err(wrong(bytes, "64 hex digits"))
-    }
+    if valid { Ok(id.to_owned()) } else { Err(wrong(bytes, "64 hex digits")) }
 }
 
 fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
@@ -69,17 +59,12 @@ fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
 }
 
 fn digest<T: FromStr<Err = BadDigest>>(bytes: &[u8]) -> Result<T, DecodeError> {
-    text(bytes)?
-        .parse()
-        .map_err(|_| wrong(bytes, "`sha256:` and 64 lowercase hex digits"))
+    text(bytes)?.parse().map_err(|_| wrong(bytes, "`sha256:` and 64 lowercase hex digits"))
 }
 
 pub(super) fn wrong(found: &[u8], wanted: &str) -> DecodeError {
     let shown = printable(found.get(..80).unwrap_or(found)).into_owned();
-    DecodeError::new(
-        0,
-        format!("found `{shown}` ({} bytes), wanted {wanted}", found.len()),
-    )
+    DecodeError::new(0, format!("found `{shown}` ({} bytes), wanted {wanted}", found.len()))
 }
 
 #[cfg(test)]
@@ -91,14 +76,8 @@ mod tests {
     #[test]
     fn digests_may_have_space_around_them() {
         for text in [format!("sha256:{HEX}"), format!(" sha256:{HEX}\n")] {
-            assert_eq!(
-                diff_id(text.as_bytes()).map(|id| id.hex()).as_deref(),
-                Ok(HEX)
-            );
-            assert_eq!(
-                parent(text.as_bytes()).map(|id| id.hex()).as_deref(),
-                Ok(HEX)
-            );
+            assert_eq!(diff_id(text.as_bytes()).map(|id| id.hex()).as_deref(), Ok(HEX));
+            assert_eq!(parent(text.as_bytes()).map(|id| id.hex()).as_deref(), Ok(HEX));
         }
         for text in ["", "sha256:", HEX, "sha256:A6\0", "\u{feff}"] {
             assert!(diff_id(text.as_bytes()).is_err(), "{text:?}");
@@ -132,13 +111,7 @@ mod tests {
         for text in [HEX, &init] {
             assert_eq!(mount_id(text.as_bytes()).as_deref(), Ok(text));
         }
-        for text in [
-            &HEX[1..],
-            "",
-            "-init",
-            &HEX.to_uppercase(),
-            &format!("{init}-init"),
-        ] {
+        for text in [&HEX[1..], "", "-init", &HEX.to_uppercase(), &format!("{init}-init")] {
             assert!(mount_id(text.as_bytes()).is_err(), "{text:?}");
         }
     }

@@ -26,8 +26,7 @@ impl Link {
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
         let link = <[u8; LENGTH]>::try_from(bytes).ok();
         let link = link.filter(|link| link.iter().all(|b| ALPHABET.contains(b)));
-        link.map(Self)
-            .ok_or_else(|| wrong(bytes, "26 letters A-Z and digits 2-7"))
+        link.map(Self).ok_or_else(|| wrong(bytes, "26 letters A-Z and digits 2-7"))
     }
 
     /// Returns the name made of these bits, as dockerd makes one of random bits.
@@ -79,14 +78,9 @@ pub fn parse_lower(bytes: &[u8]) -> Result<Vec<Link>, DecodeError> {
     let mut offset = 0_u64;
     for part in bytes.split(|b| *b == b':') {
         if links.len() == MAX_DEPTH {
-            return Err(DecodeError::new(
-                offset,
-                format!("more than {MAX_DEPTH} lower layers"),
-            ));
+            return Err(DecodeError::new(offset, format!("more than {MAX_DEPTH} lower layers")));
         }
-        let link = part
-            .strip_prefix(b"l/")
-            .ok_or_else(|| wrong(part, "`l/` and a link"));
+        let link = part.strip_prefix(b"l/").ok_or_else(|| wrong(part, "`l/` and a link"));
         let link = link.and_then(Link::parse);
         links.push(link.map_err(|error| DecodeError::new(offset, error.what))?);
         offset = offset.saturating_add(part.len() as u64).saturating_add(1);
@@ -107,9 +101,7 @@ pub fn format_lower(links: &[Link]) -> Option<Vec<u8>> {
 /// # Errors
 /// Anything but `../<id>/diff`.
 pub fn parse_target(target: &[u8]) -> Result<&[u8], DecodeError> {
-    let id = target
-        .strip_prefix(b"../")
-        .and_then(|rest| rest.strip_suffix(b"/diff"));
+    let id = target.strip_prefix(b"../").and_then(|rest| rest.strip_suffix(b"/diff"));
     id.filter(|id| !matches!(*id, b"" | b"." | b"..") && !id.contains(&b'/'))
         .ok_or_else(|| wrong(target, "`../<layer>/diff`"))
 }
@@ -130,26 +122,14 @@ mod tests {
 
     #[test]
     fn a_link_has_26_letters() {
-        assert_eq!(
-            Link::parse(ONE.as_bytes())
-                .map(|link| link.to_string())
-                .as_deref(),
-            Ok(ONE)
-        );
-        for text in [
-            &ONE[1..],
-            "",
-            &format!("{ONE}\n"),
-            &ONE.to_lowercase(),
-            &ONE.replace('7', "1"),
-        ] {
+        assert_eq!(Link::parse(ONE.as_bytes()).map(|link| link.to_string()).as_deref(), Ok(ONE));
+        for text in
+            [&ONE[1..], "", &format!("{ONE}\n"), &ONE.to_lowercase(), &ONE.replace('7', "1")]
+        {
             assert!(Link::parse(text.as_bytes()).is_err(), "{text:?}");
         }
         let short = Link::parse(&ONE.as_bytes()[1..]).expect_err("25 letters");
-        assert!(
-            short.what.contains("25 bytes") && short.what.contains("26"),
-            "{short}"
-        );
+        assert!(short.what.contains("25 bytes") && short.what.contains("26"), "{short}");
     }
 
     /// coreutils' `base32` makes the same letters.
@@ -172,34 +152,16 @@ mod tests {
         assert_eq!(parse_lower(&text), Ok(vec![a, b]));
         assert_eq!(format_lower(&[]), None);
         let full = vec![a; MAX_DEPTH];
-        assert_eq!(
-            parse_lower(&format_lower(&full).expect("many")),
-            Ok(full.clone())
-        );
+        assert_eq!(parse_lower(&format_lower(&full).expect("many")), Ok(full.clone()));
         let over = format_lower(&[&full[..], &[b]].concat()).expect("many");
-        assert!(
-            parse_lower(&over)
-                .expect_err("too deep")
-                .what
-                .contains("128")
-        );
+        assert!(parse_lower(&over).expect_err("too deep").what.contains("128"));
     }
 
     #[test]
     fn a_broken_lower_names_the_byte() {
         let text = format!("l/{ONE}:l/../../etc");
-        assert_eq!(
-            parse_lower(text.as_bytes()).expect_err("no link").offset,
-            29
-        );
-        for text in [
-            "",
-            ":",
-            "l/",
-            ONE,
-            &format!("l/{ONE}:"),
-            &format!("l/{ONE}\n"),
-        ] {
+        assert_eq!(parse_lower(text.as_bytes()).expect_err("no link").offset, 29);
+        for text in ["", ":", "l/", ONE, &format!("l/{ONE}:"), &format!("l/{ONE}\n")] {
             assert!(parse_lower(text.as_bytes()).is_err(), "{text:?}");
         }
     }
@@ -210,15 +172,8 @@ mod tests {
             parse_target(format_target("jtq04xc71byhg").as_bytes()),
             Ok(&b"jtq04xc71byhg"[..])
         );
-        for text in [
-            "..//diff",
-            "../../diff",
-            "../a/b/diff",
-            "a/diff",
-            "../a/diff/",
-            "/a/diff",
-            "",
-        ] {
+        for text in ["..//diff", "../../diff", "../a/b/diff", "a/diff", "../a/diff/", "/a/diff", ""]
+        {
             assert!(parse_target(text.as_bytes()).is_err(), "{text:?}");
         }
     }

@@ -65,12 +65,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Entry>, DecodeError> {
         for (name, image) in names.unwrap_or_default() {
             let image = image.unwrap_or_default();
             let reading = reading(&repository, &name, &image);
-            entries.push(Entry {
-                repository: repository.clone(),
-                name,
-                image,
-                reading,
-            });
+            entries.push(Entry { repository: repository.clone(), name, image, reading });
         }
     }
     Ok(entries)
@@ -97,9 +92,7 @@ pub fn write<'a>(names: impl IntoIterator<Item = (&'a Reference, ConfigId)>) -> 
         let repository = reference.familiar_name();
         if repository != "sha256" {
             let names = file.repositories.entry(repository).or_default();
-            names
-                .get_or_insert_default()
-                .insert(reference.familiar(), Some(image.to_string()));
+            names.get_or_insert_default().insert(reference.familiar(), Some(image.to_string()));
         }
     }
     go_json(&file)
@@ -121,17 +114,10 @@ mod tests {
     fn what_docker_wrote_is_read_and_written_alike() {
         let entries = read(REAL.as_bytes()).expect("sound");
         assert_eq!(entries.len(), 4);
-        let names: Vec<_> = entries
-            .iter()
-            .map(|entry| entry.reading.clone().expect("no oddity"))
-            .collect();
+        let names: Vec<_> =
+            entries.iter().map(|entry| entry.reading.clone().expect("no oddity")).collect();
         assert_eq!(names[3].0.to_string(), "docker.io/library/weird:1");
-        let written = write(
-            names
-                .iter()
-                .rev()
-                .map(|(reference, image)| (reference, *image)),
-        );
+        let written = write(names.iter().rev().map(|(reference, image)| (reference, *image)));
         assert_eq!(String::from_utf8_lossy(&written), REAL);
     }
 
@@ -149,10 +135,7 @@ mod tests {
             let text = format!(r#"{{"Repositories":{{"{repository}":{{"{name}":"{image}"}}}}}}"#);
             let entries = read(text.as_bytes()).expect("JSON");
             assert_eq!(entries[0].reading, Err(want), "{name}");
-            assert_eq!(
-                (entries[0].name.as_str(), entries[0].image.as_str()),
-                (name, image)
-            );
+            assert_eq!((entries[0].name.as_str(), entries[0].image.as_str()), (name, image));
         }
     }
 
@@ -173,22 +156,13 @@ mod tests {
     #[test]
     fn names_are_filed_as_dockerd_files_them() {
         let image = ConfigId(crate::digest::Digest::of(b"config"));
-        let [both, bare, refused] = [
-            format!("a:1@{image}"),
-            "localhost/a".to_owned(),
-            "sha256:tag".to_owned(),
-        ]
-        .map(|text| Reference::parse_normalized(&text).expect("sound"));
+        let [both, bare, refused] =
+            [format!("a:1@{image}"), "localhost/a".to_owned(), "sha256:tag".to_owned()]
+                .map(|text| Reference::parse_normalized(&text).expect("sound"));
         let written = write([(&both, image), (&bare, image), (&refused, image)]);
-        let names: Vec<_> = read(&written)
-            .expect("sound")
-            .into_iter()
-            .map(|entry| entry.name)
-            .collect();
-        assert_eq!(
-            names,
-            [format!("a@{image}"), "localhost/a:latest".to_owned()]
-        );
+        let names: Vec<_> =
+            read(&written).expect("sound").into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, [format!("a@{image}"), "localhost/a:latest".to_owned()]);
     }
 
     proptest::proptest! {

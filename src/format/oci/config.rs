@@ -92,8 +92,7 @@ impl ImageConfig {
         let read = |(at, text): (usize, &String)| {
             let shown: String = text.chars().take(80).collect();
             let wrong = |error| format!("`rootfs.diff_ids` {at} is {shown:?}: {error}");
-            text.parse()
-                .map_err(|error| DecodeError::new(0, wrong(error)))
+            text.parse().map_err(|error| DecodeError::new(0, wrong(error)))
         };
         rootfs.diff_ids.iter().enumerate().map(read).collect()
     }
@@ -111,9 +110,7 @@ impl ImageConfig {
     pub fn labels(&self) -> BTreeMap<&str, &str> {
         let labels = self.config.get("Labels").and_then(Value::as_object);
         let pairs = labels.into_iter().flatten();
-        pairs
-            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
-            .collect()
+        pairs.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect()
     }
 
     /// Returns how many steps of the history made a layer.
@@ -147,10 +144,7 @@ mod tests {
             config.created().map(|t| t.to_string()).as_deref(),
             Some("2026-11-20T17:16:23Z")
         );
-        assert_eq!(
-            (config.os(), config.platform.architecture.as_str()),
-            ("linux", "arm64")
-        );
+        assert_eq!((config.os(), config.platform.architecture.as_str()), ("linux", "arm64"));
         assert_eq!(config.platform.os_version.as_deref(), Some("1"));
         assert_eq!(config.labels(), BTreeMap::from([("app", "2")]));
         assert_eq!(config.history_layers(), 1);
@@ -163,22 +157,12 @@ mod tests {
     #[test]
     fn broken_configs_say_what_is_broken() {
         let none: ImageConfig = decode(b"{}").expect("an object");
-        assert!(
-            none.diff_ids()
-                .expect_err("no rootfs")
-                .what
-                .contains("rootfs")
-        );
+        assert!(none.diff_ids().expect_err("no rootfs").what.contains("rootfs"));
         assert_eq!((none.created(), none.os()), (None, "linux"));
         let empty: ImageConfig = decode(br#"{"rootfs":{"diff_ids":null}}"#).expect("an object");
         assert_eq!(empty.chain_id(), Ok(None));
         let bad: ImageConfig = decode(br#"{"rootfs":{"diff_ids":["md5:x"]}}"#).expect("an object");
-        assert!(
-            bad.diff_ids()
-                .expect_err("no digest")
-                .what
-                .contains("md5:x")
-        );
+        assert!(bad.diff_ids().expect_err("no digest").what.contains("md5:x"));
         let labels: ImageConfig = decode(br#"{"config":{"Labels":[1]}}"#).expect("an object");
         assert!(labels.labels().is_empty());
     }

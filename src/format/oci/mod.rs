@@ -46,10 +46,7 @@ pub struct Descriptor {
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// What else is said of the bytes.
-    #[serde(
-        deserialize_with = "or_default",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// The bytes themselves in base64, if they are few.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -264,27 +261,13 @@ mod tests {
     #[test]
     fn an_index_tells_images_from_attestations() {
         let index = Raw::<Index>::parse(INDEX).expect("sound");
-        let [image, attestation, odd] = &index.manifests[..] else {
-            panic!("three manifests")
-        };
-        assert_eq!(
-            image.blob().map(|blob| blob.to_string()).as_ref(),
-            Some(&image.digest)
-        );
-        assert_eq!(
-            (image.len(), image.is_pseudo(), image.attests_to()),
-            (Some(670), false, None)
-        );
-        assert_eq!(
-            image.platform.as_ref().and_then(|p| p.variant.as_deref()),
-            Some("v7")
-        );
+        let [image, attestation, odd] = &index.manifests[..] else { panic!("three manifests") };
+        assert_eq!(image.blob().map(|blob| blob.to_string()).as_ref(), Some(&image.digest));
+        assert_eq!((image.len(), image.is_pseudo(), image.attests_to()), (Some(670), false, None));
+        assert_eq!(image.platform.as_ref().and_then(|p| p.variant.as_deref()), Some("v7"));
         assert!(attestation.is_pseudo());
         assert_eq!(attestation.attests_to(), Some(image.digest.as_str()));
-        assert_eq!(
-            (odd.blob(), odd.len(), odd.is_pseudo()),
-            (None, None, false)
-        );
+        assert_eq!((odd.blob(), odd.len(), odd.is_pseudo()), (None, None, false));
     }
 
     #[test]
@@ -311,18 +294,12 @@ mod tests {
         for (text, want) in [
             (r#"{"manifests":[{}]}"#, Some(Shape::Index)),
             (r#"{"manifests":[]}"#, Some(Shape::Index)),
-            (
-                r#"{"config":{"digest":"x"},"layers":[]}"#,
-                Some(Shape::Manifest),
-            ),
+            (r#"{"config":{"digest":"x"},"layers":[]}"#, Some(Shape::Manifest)),
             (r#"{"config":{"Cmd":["sh"]},"rootfs":{}}"#, None),
             (r#"{"layers":[{}]}"#, Some(Shape::Manifest)),
             (r#"{"fsLayers":[{}]}"#, Some(Shape::Schema1)),
             (r#"{"config":{"digest":"x"},"manifests":[{}]}"#, None),
-            (
-                r#"{"mediaType":"application/vnd.oci.image.index.v1+json","layers":[{}]}"#,
-                None,
-            ),
+            (r#"{"mediaType":"application/vnd.oci.image.index.v1+json","layers":[{}]}"#, None),
             (
                 r#"{"mediaType":"application/vnd.docker.distribution.manifest.v2+json"}"#,
                 Some(Shape::Manifest),

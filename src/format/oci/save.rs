@@ -16,19 +16,12 @@ use crate::format::raw::go_json;
 /// what its code would have written: an empty list, not `null`.
 #[must_use]
 pub fn classic_save_manifest(config: (ConfigId, u64), layers: &[(&str, BlobId, u64)]) -> Vec<u8> {
-    let part = |media_type, digest: String, size| Part {
-        media_type,
-        digest,
-        size,
-    };
+    let part = |media_type, digest: String, size| Part { media_type, digest, size };
     go_json(&Manifest {
         schema_version: 2,
         media_type: OCI_MANIFEST,
         config: part(OCI_CONFIG, config.0.to_string(), config.1),
-        layers: layers
-            .iter()
-            .map(|(kind, id, size)| part(kind, id.to_string(), *size))
-            .collect(),
+        layers: layers.iter().map(|(kind, id, size)| part(kind, id.to_string(), *size)).collect(),
     })
 }
 
@@ -85,10 +78,7 @@ mod tests {
             "sha256:6a5691a8bbc309cfa52d0b78511fdae52804076b05ccdfc8cd8322d73f72f073"
         );
         let read: Manifest = decode(&bytes).expect("sound");
-        assert_eq!(
-            (read.config.len(), read.layers[0].blob()),
-            (Some(842), Some(layer))
-        );
+        assert_eq!((read.config.len(), read.layers[0].blob()), (Some(842), Some(layer)));
     }
 
     #[test]

@@ -131,12 +131,7 @@ impl Reference {
             return Err(BadReference::Digest);
         }
         let [domain, path] = [domain, path].map(str::to_owned);
-        Ok(Self {
-            domain,
-            path,
-            tag: tag.map(str::to_owned),
-            digest: digest.map(str::to_owned),
-        })
+        Ok(Self { domain, path, tag: tag.map(str::to_owned), digest: digest.map(str::to_owned) })
     }
 
     /// Returns the registry: `docker.io`, `localhost:5000`; empty in rare odd names.
@@ -195,8 +190,7 @@ impl Reference {
 
     fn suffix(&self) -> String {
         let tag = self.tag.iter().map(|tag| format!(":{tag}"));
-        tag.chain(self.digest.iter().map(|digest| format!("@{digest}")))
-            .collect()
+        tag.chain(self.digest.iter().map(|digest| format!("@{digest}"))).collect()
     }
 
     /// Returns this reference with the tag `latest` if it has neither tag nor digest.
@@ -220,11 +214,7 @@ impl Reference {
     /// Returns the repository alone, without tag and digest.
     #[must_use]
     pub fn name_only(&self) -> Self {
-        Self {
-            tag: None,
-            digest: None,
-            ..self.clone()
-        }
+        Self { tag: None, digest: None, ..self.clone() }
     }
 
     /// Returns this repository with `tag` alone.
@@ -232,22 +222,14 @@ impl Reference {
     /// # Errors
     /// A text that is no tag.
     pub fn with_tag(&self, tag: &str) -> Result<Self, BadReference> {
-        let valid = is_tag(tag)
-            .then(|| tag.to_owned())
-            .ok_or(BadReference::Format)?;
-        Ok(Self {
-            tag: Some(valid),
-            ..self.name_only()
-        })
+        let valid = is_tag(tag).then(|| tag.to_owned()).ok_or(BadReference::Format)?;
+        Ok(Self { tag: Some(valid), ..self.name_only() })
     }
 
     /// Returns this repository with the digest `blob` alone.
     #[must_use]
     pub fn with_digest(&self, blob: BlobId) -> Self {
-        Self {
-            digest: Some(blob.to_string()),
-            ..self.name_only()
-        }
+        Self { digest: Some(blob.to_string()), ..self.name_only() }
     }
 }
 
@@ -266,11 +248,7 @@ impl FromStr for Reference {
 }
 
 fn join(domain: &str, path: &str) -> String {
-    if domain.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{domain}/{path}")
-    }
+    if domain.is_empty() { path.to_owned() } else { format!("{domain}/{path}") }
 }
 
 /// Cuts a text into the registry it means and the rest, which gets the `library/` it leaves out.

@@ -5,14 +5,8 @@ use super::*;
 const HEX: &str = "dbcc1c35ac38df41fd2f5e4130b32ffdb93ebae8b3dbe638c23575912276fc9c";
 
 /// Text, the reference in full, the reference as Docker shows it, domain, path, tag.
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    Option<&'static str>,
-);
+type Row =
+    (&'static str, &'static str, &'static str, &'static str, &'static str, Option<&'static str>);
 
 #[rustfmt::skip]
 const GOOD: &[Row] = &[
@@ -58,17 +52,10 @@ fn references_read_as_in_docker() {
         let reference = Reference::parse_normalized(text).expect(text);
         assert_eq!(reference.to_string(), *full, "{text}");
         assert_eq!(reference.familiar(), *familiar, "{text}");
-        assert_eq!(
-            (reference.domain(), reference.path(), reference.tag()),
-            (*domain, *path, *tag)
-        );
+        assert_eq!((reference.domain(), reference.path(), reference.tag()), (*domain, *path, *tag));
         assert_eq!(reference.digest(), None);
         for form in [full, familiar] {
-            assert_eq!(
-                Reference::parse_normalized(form),
-                Ok(reference.clone()),
-                "{form}"
-            );
+            assert_eq!(Reference::parse_normalized(form), Ok(reference.clone()), "{form}");
         }
     }
 }
@@ -138,15 +125,9 @@ fn tags_and_digests_come_and_go() {
     assert_eq!(reference.clone().favor_digest().to_string(), digested);
     let blob: BlobId = format!("sha256:{HEX}").parse().expect("a digest");
     assert_eq!(reference.blob(), Some(blob));
-    assert_eq!(
-        reference.name_only().with_digest(blob).to_string(),
-        digested
-    );
+    assert_eq!(reference.name_only().with_digest(blob).to_string(), digested);
     assert_eq!(reference.name_only().to_string(), "gcr.io/library/busybox");
-    assert_eq!(
-        reference.name_only().tag_name_only().tag(),
-        Some(DEFAULT_TAG)
-    );
+    assert_eq!(reference.name_only().tag_name_only().tag(), Some(DEFAULT_TAG));
     assert_eq!(
         reference.with_tag("1").map(|r| r.to_string()).as_deref(),
         Ok("gcr.io/library/busybox:1")
@@ -154,33 +135,21 @@ fn tags_and_digests_come_and_go() {
     assert_eq!(reference.with_tag("-1"), Err(BadReference::Format));
     let wide = format!("a@sha512:{HEX}{HEX}");
     let wide = Reference::parse_normalized(&wide).expect("Docker takes it");
-    assert_eq!(
-        (wide.blob(), wide.digest().map(str::len)),
-        (None, Some(135))
-    );
+    assert_eq!((wide.blob(), wide.digest().map(str::len)), (None, Some(135)));
 }
 
 #[test]
 fn an_image_may_be_named_by_its_id() {
     let id = format!("sha256:{HEX}");
     for text in [HEX, &id] {
-        assert_eq!(
-            AnyReference::parse(text),
-            Ok(AnyReference::Digest(id.clone()))
-        );
+        assert_eq!(AnyReference::parse(text), Ok(AnyReference::Digest(id.clone())));
     }
     for text in [&HEX[1..], "dbcc1", "redis"] {
-        assert!(
-            matches!(AnyReference::parse(text), Ok(AnyReference::Named(_))),
-            "{text}"
-        );
+        assert!(matches!(AnyReference::parse(text), Ok(AnyReference::Named(_))), "{text}");
     }
     // Not a digest, but a name with a tag.
     let short = format!("sha256:{}", &HEX[1..]);
-    assert!(matches!(
-        AnyReference::parse(&short),
-        Ok(AnyReference::Named(_))
-    ));
+    assert!(matches!(AnyReference::parse(&short), Ok(AnyReference::Named(_))));
 }
 
 proptest! {

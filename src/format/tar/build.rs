@@ -99,10 +99,7 @@ impl Tar {
 
     /// Adds an old GNU sparse file.
     pub(crate) fn old_sparse(self, name: &str, chunks: &[(u64, &[u8])], size: u64) -> Self {
-        let data: Vec<u8> = chunks
-            .iter()
-            .flat_map(|(_, data)| data.iter().copied())
-            .collect();
+        let data: Vec<u8> = chunks.iter().flat_map(|(_, data)| data.iter().copied()).collect();
         let (first, rest) = chunks.split_at(chunks.len().min(4));
         let mut block = header(b'S', name.as_bytes(), data.len() as u64);
         gnu(&mut block);

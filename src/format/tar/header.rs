@@ -67,13 +67,7 @@ impl<'a> Headers<'a> {
             use EntryType::{GnuLongLink, GnuLongName, XGlobalHeader, XHeader};
             if !matches!(kind, GnuLongLink | GnuLongName | XGlobalHeader | XHeader) {
                 let pax = Self::records(records)?;
-                return Ok(Some(Self {
-                    header,
-                    at,
-                    pax,
-                    long_name,
-                    long_link,
-                }));
+                return Ok(Some(Self { header, at, pax, long_name, long_link }));
             }
             let size = extension_size(header).map_err(|what| DecodeError::new(at as u64, what))?;
             let start = at + BLOCK;
@@ -87,13 +81,7 @@ impl<'a> Headers<'a> {
                 // Go returns a global header as a member of its own and drops what was before it.
                 _ => {
                     let pax = Records::default();
-                    return Ok(Some(Self {
-                        header,
-                        at,
-                        pax,
-                        long_name: &[],
-                        long_link: &[],
-                    }));
+                    return Ok(Some(Self { header, at, pax, long_name: &[], long_link: &[] }));
                 }
             }
             at = start + size.next_multiple_of(BLOCK);
@@ -117,14 +105,12 @@ impl<'a> Headers<'a> {
                 return Ok((end + size <= input.len()).then_some((None, end + size)));
             }
             EntryType::GnuSparse => {
-                return Ok(
-                    match sparse::old_gnu(self.header, &input[self.at..]).map_err(at)? {
-                        Progress::Done((chunks, size), used) => {
-                            Some((Some((chunks, Some(size))), self.at + used))
-                        }
-                        Progress::Short => None,
-                    },
-                );
+                return Ok(match sparse::old_gnu(self.header, &input[self.at..]).map_err(at)? {
+                    Progress::Done((chunks, size), used) => {
+                        Some((Some((chunks, Some(size))), self.at + used))
+                    }
+                    Progress::Short => None,
+                });
             }
             _ => {}
         }
@@ -154,17 +140,9 @@ impl<'a> Headers<'a> {
         let path = self.path();
         let kind = kind(self.header, &path);
         let said = self.size().map_err(fail)?;
-        let in_map = if kind == Kind::Global {
-            0
-        } else {
-            end - self.at - BLOCK
-        };
+        let in_map = if kind == Kind::Global { 0 } else { end - self.at - BLOCK };
         // Extension blocks of old GNU sparse headers are not counted in the size, a map in data is.
-        let in_map = if self.header.entry_type() == EntryType::GnuSparse {
-            0
-        } else {
-            in_map
-        };
+        let in_map = if self.header.entry_type() == EntryType::GnuSparse { 0 } else { in_map };
         let stored = match kind {
             Kind::Global => 0,
             kind if kind.is_header_only() => 0,
@@ -189,16 +167,8 @@ impl<'a> Headers<'a> {
             kind,
             link: self.link(),
             mode: (self.header.mode().map_err(number)? & 0o7777) as u16,
-            uid: self
-                .pax
-                .uid
-                .map_or_else(|| self.header.uid(), Ok)
-                .map_err(number)?,
-            gid: self
-                .pax
-                .gid
-                .map_or_else(|| self.header.gid(), Ok)
-                .map_err(number)?,
+            uid: self.pax.uid.map_or_else(|| self.header.uid(), Ok).map_err(number)?,
+            gid: self.pax.gid.map_or_else(|| self.header.gid(), Ok).map_err(number)?,
             mtime: match self.pax.mtime {
                 Some(mtime) => mtime,
                 None => (self.header.mtime().map_err(number)?.cast_signed(), 0),
@@ -233,10 +203,7 @@ impl<'a> Headers<'a> {
     fn size(&self) -> Result<u64, String> {
         let size = match self.pax.size {
             Some(size) => size,
-            None => self
-                .header
-                .entry_size()
-                .map_err(|error| format!("bad size: {error}"))?,
+            None => self.header.entry_size().map_err(|error| format!("bad size: {error}"))?,
         };
         match i64::try_from(size) {
             Ok(_) => Ok(size),
@@ -246,10 +213,7 @@ impl<'a> Headers<'a> {
 }
 
 fn shift(error: DecodeError, by: usize) -> DecodeError {
-    DecodeError {
-        offset: error.offset.saturating_add(by as u64),
-        ..error
-    }
+    DecodeError { offset: error.offset.saturating_add(by as u64), ..error }
 }
 
 fn until_nul(bytes: &[u8]) -> &[u8] {
@@ -269,9 +233,7 @@ fn check_sum(header: &Header) -> Result<(), String> {
             let signed: i64 = bytes.map(sum).sum();
             match i64::try_from(expected) {
                 Ok(expected) if expected == signed => Ok(()),
-                _ => Err(format!(
-                    "no tar header: its checksum is {computed}, it says {expected}"
-                )),
+                _ => Err(format!("no tar header: its checksum is {computed}, it says {expected}")),
             }
         }
         Err(error) => Err(format!("no tar header: {error}")),
@@ -279,9 +241,7 @@ fn check_sum(header: &Header) -> Result<(), String> {
 }
 
 fn extension_size(header: &Header) -> Result<usize, String> {
-    let size = header
-        .entry_size()
-        .map_err(|error| format!("bad size: {error}"))?;
+    let size = header.entry_size().map_err(|error| format!("bad size: {error}"))?;
     let name = || printable(header.path_bytes()).into_owned();
     match usize::try_from(size) {
         Ok(length) if size <= EXTENSION_LIMIT => Ok(length),

@@ -131,10 +131,7 @@ impl<'a> Sparse<'a> {
             _ if !self.pairs.is_empty() => &self.pairs,
             None => return Ok(Vec::new()),
             Some(map) => {
-                let numbers = map
-                    .split(|b| *b == b',')
-                    .map(decimal)
-                    .collect::<Option<_>>();
+                let numbers = map.split(|b| *b == b',').map(decimal).collect::<Option<_>>();
                 listed = numbers.ok_or_else(bad)?;
                 &listed
             }
@@ -143,12 +140,7 @@ impl<'a> Sparse<'a> {
         if !pairs.remainder().is_empty() {
             return Err(bad());
         }
-        Ok(pairs
-            .map(|pair| Chunk {
-                offset: pair[0],
-                length: pair[1],
-            })
-            .collect())
+        Ok(pairs.map(|pair| Chunk { offset: pair[0], length: pair[1] }).collect())
     }
 }
 
@@ -248,10 +240,7 @@ mod tests {
             push_record(&mut data, b"next", b"=\n");
             let (key, value, rest) = split_record(&data).expect("a record");
             assert_eq!((key, value.len()), (b"path".as_slice(), length));
-            assert_eq!(
-                split_record(rest),
-                Some((&b"next"[..], &b"=\n"[..], &b""[..]))
-            );
+            assert_eq!(split_record(rest), Some((&b"next"[..], &b"=\n"[..], &b""[..])));
         }
     }
 

@@ -44,15 +44,7 @@ impl<R: Read> Reader<R> {
     /// Returns a reader of the archive that `input` begins with.
     pub fn new(input: R) -> Self {
         let buffer = vec![0; BUFFER];
-        Self {
-            input,
-            buffer,
-            start: 0,
-            end: 0,
-            offset: 0,
-            data: 0,
-            padding: 0,
-        }
+        Self { input, buffer, start: 0, end: 0, offset: 0, data: 0, padding: 0 }
     }
 
     /// Returns how many bytes of the archive are used.
@@ -231,8 +223,5 @@ fn is_zero(bytes: &[u8]) -> bool {
 }
 
 fn shift(error: DecodeError, by: u64) -> DecodeError {
-    DecodeError {
-        offset: error.offset.saturating_add(by),
-        ..error
-    }
+    DecodeError { offset: error.offset.saturating_add(by), ..error }
 }

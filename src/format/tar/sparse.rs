@@ -35,10 +35,7 @@ pub(super) fn old_gnu(
 ) -> Result<Progress<(Vec<Chunk>, u64)>, DecodeError> {
     let bad = |error| DecodeError::new(0, format!("bad sparse map: {error}"));
     let gnu = header.try_as_gnu().ok_or_else(|| {
-        DecodeError::new(
-            0,
-            "a sparse file (type S) in a header that is not GNU tar's",
-        )
+        DecodeError::new(0, "a sparse file (type S) in a header that is not GNU tar's")
     })?;
     let size = gnu.real_size().map_err(bad)?;
     let mut chunks = Vec::new();
@@ -67,17 +64,11 @@ fn extension(block: &[u8; BLOCK]) -> GnuExtSparseHeader {
 }
 
 fn push_chunks(chunks: &mut Vec<Chunk>, from: &[GnuSparseHeader]) -> Result<(), DecodeError> {
-    for descriptor in from
-        .iter()
-        .take_while(|descriptor| descriptor.offset[0] != 0)
-    {
+    for descriptor in from.iter().take_while(|descriptor| descriptor.offset[0] != 0) {
         let entry = descriptor
             .to_sparse_entry()
             .map_err(|error| DecodeError::new(0, format!("bad sparse map: {error}")))?;
-        chunks.push(Chunk {
-            offset: entry.offset,
-            length: entry.length,
-        });
+        chunks.push(Chunk { offset: entry.offset, length: entry.length });
     }
     if chunks.len() > CHUNK_LIMIT {
         return Err(DecodeError::new(
@@ -97,10 +88,7 @@ pub(super) fn in_data(data: &[u8]) -> Result<Progress<Vec<Chunk>>, DecodeError> 
     };
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     if count > CHUNK_LIMIT {
-        return Err(DecodeError::new(
-            0,
-            format!("a sparse file of {count} pieces"),
-        ));
+        return Err(DecodeError::new(0, format!("a sparse file of {count} pieces")));
     }
     let mut chunks = Vec::new();
     for _ in 0..count {
@@ -147,10 +135,7 @@ pub(super) fn check(chunks: &[Chunk], size: u64, stored: u64) -> Result<(), Deco
         match next {
             Some(next) if chunk.offset >= end && next <= size => end = next,
             _ => {
-                return Err(DecodeError::new(
-                    0,
-                    "pieces of a sparse file overlap or lie outside",
-                ));
+                return Err(DecodeError::new(0, "pieces of a sparse file overlap or lie outside"));
             }
         }
         sum += chunk.length;

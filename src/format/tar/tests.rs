@@ -32,60 +32,23 @@ fn path_of(tar: Tar) -> Vec<u8> {
 
 fn error_of(tar: &[u8]) -> DecodeError {
     let error = walk(tar).expect_err("a broken archive");
-    error
-        .downcast::<DecodeError>()
-        .expect("an error of the format")
+    error.downcast::<DecodeError>().expect("an error of the format")
 }
 
 #[test]
 fn names_go_before_names() {
     let long = [b'n'; 150];
-    let sparse = [
-        ("GNU.sparse.name", b"sparse".as_slice()),
-        ("path", b"pax"),
-        ("GNU.sparse.map", b"0,1"),
-    ];
+    let sparse =
+        [("GNU.sparse.name", b"sparse".as_slice()), ("path", b"pax"), ("GNU.sparse.map", b"0,1")];
     for (tar, want) in [
         (Tar::default().file("plain", b"x"), b"plain".as_slice()),
         (Tar::default().long(b'L', &long).file("plain", b"x"), &long),
-        (
-            Tar::default().pax(&[("path", b"pax")]).file("plain", b"x"),
-            b"pax",
-        ),
-        (
-            Tar::default()
-                .pax(&[("path", b"pax")])
-                .long(b'L', &long)
-                .file("plain", b"x"),
-            &long,
-        ),
-        (
-            Tar::default()
-                .long(b'L', &long)
-                .pax(&sparse)
-                .file("plain", b"x"),
-            b"sparse",
-        ),
-        (
-            Tar::default()
-                .pax(&[("path", b"1")])
-                .pax(&[("uid", b"2")])
-                .file("plain", b"x"),
-            b"plain",
-        ),
-        (
-            Tar::default()
-                .long(b'L', b"1")
-                .long(b'L', b"2")
-                .file("plain", b"x"),
-            b"2",
-        ),
-        (
-            Tar::default()
-                .edited(b'L', b"v7", b"long\0", v7)
-                .file("plain", b"x"),
-            b"long",
-        ),
+        (Tar::default().pax(&[("path", b"pax")]).file("plain", b"x"), b"pax"),
+        (Tar::default().pax(&[("path", b"pax")]).long(b'L', &long).file("plain", b"x"), &long),
+        (Tar::default().long(b'L', &long).pax(&sparse).file("plain", b"x"), b"sparse"),
+        (Tar::default().pax(&[("path", b"1")]).pax(&[("uid", b"2")]).file("plain", b"x"), b"plain"),
+        (Tar::default().long(b'L', b"1").long(b'L', b"2").file("plain", b"x"), b"2"),
+        (Tar::default().edited(b'L', b"v7", b"long\0", v7).file("plain", b"x"), b"long"),
         (
             Tar::default().edited(b'0', b"name", b"", |h| h[345..348].copy_from_slice(b"a/b")),
             b"a/b/name",
@@ -97,14 +60,8 @@ fn names_go_before_names() {
             }),
             b"name",
         ),
-        (
-            Tar::default().edited(b'0', &[b'x'; 100], b"", |_| {}),
-            &[b'x'; 100],
-        ),
-        (
-            Tar::default().edited(b'0', b"\xff\xfe", b"", |_| {}),
-            b"\xff\xfe",
-        ),
+        (Tar::default().edited(b'0', &[b'x'; 100], b"", |_| {}), &[b'x'; 100]),
+        (Tar::default().edited(b'0', b"\xff\xfe", b"", |_| {}), b"\xff\xfe"),
     ] {
         assert_eq!(path_of(tar), want);
     }
@@ -121,21 +78,10 @@ fn numbers_are_octal_binary_or_pax() {
         assert_eq!((member.uid, member.gid), (4_000_000_000, 0o17));
         assert_eq!(member.mtime, (-1, 0));
     });
-    let records = [
-        ("uid", b"4294967294".as_slice()),
-        ("mtime", b"1.000000001"),
-        ("size", b"3"),
-    ];
-    let tar = Tar::default()
-        .pax(&records)
-        .bytes(&header(b'0', b"a", 0))
-        .bytes(b"abc")
-        .pad();
+    let records = [("uid", b"4294967294".as_slice()), ("mtime", b"1.000000001"), ("size", b"3")];
+    let tar = Tar::default().pax(&records).bytes(&header(b'0', b"a", 0)).bytes(b"abc").pad();
     first(tar.clone().file("b", b""), |member| {
-        assert_eq!(
-            (member.uid, member.mtime, member.size),
-            (4_294_967_294, (1, 1), 3)
-        );
+        assert_eq!((member.uid, member.mtime, member.size), (4_294_967_294, (1, 1), 3));
     });
     let seen = walk(&tar.file("b", b"").end()).expect("sound");
     assert_eq!(seen[1], (Kind::File, b"b".to_vec(), 0));
@@ -161,34 +107,15 @@ fn kinds_have_their_flags_and_links_have_no_data() {
         .member(b'6', "pipe", b"")
         .extended(b'g', "global", &[("comment", b"x")])
         .member(b'V', "label", b"");
-    let kinds: Vec<Kind> = walk(&tar.clone().end())
-        .expect("sound")
-        .into_iter()
-        .map(|seen| seen.0)
-        .collect();
+    let kinds: Vec<Kind> =
+        walk(&tar.clone().end()).expect("sound").into_iter().map(|seen| seen.0).collect();
     use Kind::{Char, Dir, Fifo, File, Global, HardLink, Other};
-    assert_eq!(
-        kinds,
-        [
-            Char,
-            HardLink,
-            Dir,
-            Dir,
-            File,
-            File,
-            Fifo,
-            Global,
-            Other(b'V')
-        ]
-    );
+    assert_eq!(kinds, [Char, HardLink, Dir, Dir, File, File, Fifo, Global, Other(b'V')]);
     first(tar, |member| assert_eq!(member.device, (8, 3)));
     let long = [b'l'; 120];
-    first(
-        Tar::default().long(b'K', &long).link(b'2', "a", "b"),
-        |member| {
-            assert_eq!((member.kind, &*member.link), (Kind::Symlink, &long[..]));
-        },
-    );
+    first(Tar::default().long(b'K', &long).link(b'2', "a", "b"), |member| {
+        assert_eq!((member.kind, &*member.link), (Kind::Symlink, &long[..]));
+    });
 }
 
 #[test]
@@ -198,17 +125,7 @@ fn raw_bytes_and_data_make_the_archive() {
         .long(b'L', &[b'n'; 600])
         .pax(&[("mtime", b"1")])
         .file("a", &[7; 1000])
-        .old_sparse(
-            "s",
-            &[
-                (0, b"x"),
-                (512, b"y"),
-                (1024, b"z"),
-                (2048, b"u"),
-                (4096, b"v"),
-            ],
-            9000,
-        )
+        .old_sparse("s", &[(0, b"x"), (512, b"y"), (1024, b"z"), (2048, b"u"), (4096, b"v")], 9000)
         .end();
     let mut reader = Reader::new(tar.as_slice());
     let mut again = Vec::new();
@@ -235,16 +152,10 @@ fn raw_bytes_and_data_make_the_archive() {
 fn every_sparse_form_is_read() {
     let want = |member: &Member<'_>| {
         let chunks = [(512, 3), (2048, 2)].map(|(offset, length)| Chunk { offset, length });
-        assert_eq!(
-            (member.sparse.as_deref(), member.size),
-            (Some(chunks.as_slice()), 5000)
-        );
+        assert_eq!((member.sparse.as_deref(), member.size), (Some(chunks.as_slice()), 5000));
         assert_eq!((&*member.path, member.stored), (b"s".as_slice(), 5));
     };
-    first(
-        Tar::default().old_sparse("s", &[(512, b"abc"), (2048, b"de")], 5000),
-        want,
-    );
+    first(Tar::default().old_sparse("s", &[(512, b"abc"), (2048, b"de")], 5000), want);
     let pairs = [
         ("GNU.sparse.size", b"5000".as_slice()),
         ("GNU.sparse.offset", b"512"),
@@ -253,10 +164,7 @@ fn every_sparse_form_is_read() {
         ("GNU.sparse.numbytes", b"2"),
     ];
     first(Tar::default().pax(&pairs).file("s", b"abcde"), want);
-    let map = [
-        ("GNU.sparse.size", b"5000".as_slice()),
-        ("GNU.sparse.map", b"512,3,2048,2"),
-    ];
+    let map = [("GNU.sparse.size", b"5000".as_slice()), ("GNU.sparse.map", b"512,3,2048,2")];
     first(Tar::default().pax(&map).file("s", b"abcde"), want);
     let mut data = b"2\n512\n3\n2048\n2\n".to_vec();
     data.resize(BLOCK, 0);
@@ -267,16 +175,11 @@ fn every_sparse_form_is_read() {
         ("GNU.sparse.name", b"s"),
         ("GNU.sparse.realsize", b"5000"),
     ];
-    let named = Tar::default()
-        .pax(&version)
-        .file("GNUSparseFile.0/s", &data);
+    let named = Tar::default().pax(&version).file("GNUSparseFile.0/s", &data);
     first(named, want);
     // A file so large that its size is a record, too.
     let sized = [version.as_slice(), &[("size", b"517")]].concat();
-    first(
-        Tar::default().pax(&sized).file("GNUSparseFile.0/s", &data),
-        want,
-    );
+    first(Tar::default().pax(&sized).file("GNUSparseFile.0/s", &data), want);
 }
 
 #[test]
@@ -321,27 +224,15 @@ fn what_is_no_tar_is_refused() {
         ("checksum", broken(|block| block[0] = b'b')),
         ("text", vec![b'x'; 2048]),
         ("negative size", summed(|block| block[124..136].fill(0xff))),
-        (
-            "bad size",
-            summed(|block| block[124..136].copy_from_slice(b"0000000009x\0")),
-        ),
+        ("bad size", summed(|block| block[124..136].copy_from_slice(b"0000000009x\0"))),
         ("bad owner", summed(|block| block[108] = b'z')),
         ("bad time", records(&[("mtime", b"x")])),
         ("bad number", records(&[("size", b"-1")])),
-        (
-            "holes outside",
-            records(&[("GNU.sparse.map", b"1,3"), ("GNU.sparse.size", b"3")]),
-        ),
+        ("holes outside", records(&[("GNU.sparse.map", b"1,3"), ("GNU.sparse.size", b"3")])),
         ("holes overlap", records(&[("GNU.sparse.map", b"0,2,1,1")])),
-        (
-            "holes missing",
-            records(&[("GNU.sparse.map", b"0,3,4,1"), ("GNU.sparse.size", b"9")]),
-        ),
+        ("holes missing", records(&[("GNU.sparse.map", b"0,3,4,1"), ("GNU.sparse.size", b"9")])),
         ("odd map", records(&[("GNU.sparse.map", b"0,1,2")])),
-        (
-            "no map",
-            records(&[("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"0")]),
-        ),
+        ("no map", records(&[("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"0")])),
         ("star sparse", Tar::default().member(b'S', "a", b"").0),
         ("no member", Tar::default().pax(&[("path", b"a")]).0),
     ] {
@@ -362,21 +253,10 @@ fn bombs_are_refused_before_memory_is_taken() {
     }
     let names = std::iter::repeat_n(0, HEADER_LIMIT / 1024 + 1);
     let endless = names.fold(Tar::default(), |tar, _| tar.long(b'L', b"a"));
-    assert!(
-        error_of(&endless.file("a", b"").0)
-            .what
-            .contains("more than")
-    );
+    assert!(error_of(&endless.file("a", b"").0).what.contains("more than"));
     let pieces = b"262145\n";
-    let map = [
-        ("GNU.sparse.major", b"1".as_slice()),
-        ("GNU.sparse.minor", b"0"),
-    ];
-    assert!(
-        error_of(&Tar::default().pax(&map).file("s", pieces).0)
-            .what
-            .contains("pieces")
-    );
+    let map = [("GNU.sparse.major", b"1".as_slice()), ("GNU.sparse.minor", b"0")];
+    assert!(error_of(&Tar::default().pax(&map).file("s", pieces).0).what.contains("pieces"));
 }
 
 #[test]

@@ -43,10 +43,7 @@ pub fn disassemble<W: Write>(
     apart: &Apart,
 ) -> io::Result<Summary> {
     let mut tar = Reader::new(tar);
-    let mut cut = Cut {
-        out,
-        pending: Vec::new(),
-    };
+    let mut cut = Cut { out, pending: Vec::new() };
     let mut paths = Paths::new(apart);
     let (mut name, mut in_files) = (Vec::new(), 0);
     loop {
@@ -75,11 +72,7 @@ pub fn disassemble<W: Write>(
     }
     cut.flush()?;
     cut.rest(&mut tar)?;
-    Ok(Summary {
-        size: tar.offset(),
-        in_files,
-        replaced: paths.replaced(),
-    })
+    Ok(Summary { size: tar.offset(), in_files, replaced: paths.replaced() })
 }
 
 /// Gathers bytes into segments.
@@ -183,9 +176,7 @@ mod tests {
                     tar.extend_from_slice(&bytes);
                 }
                 Entry::File { name, size, crc } => {
-                    let name = String::from_utf8_lossy(&name)
-                        .trim_end_matches('/')
-                        .to_owned();
+                    let name = String::from_utf8_lossy(&name).trim_end_matches('/').to_owned();
                     let name = name.trim_start_matches("./").to_owned();
                     assert!(!names.contains(&name), "Docker refuses {name} twice");
                     if size > 0 {
@@ -221,164 +212,66 @@ mod tests {
             block[124..136].copy_from_slice(b"\x80\0\0\0\0\0\0\0\0\0\0\x02");
         };
         let sized = |block: &mut [u8; 512]| block[124..136].copy_from_slice(b"00000001000\0");
-        let map = [
-            ("GNU.sparse.map", b"0,2".as_slice()),
-            ("GNU.sparse.size", b"9"),
-        ];
+        let map = [("GNU.sparse.map", b"0,2".as_slice()), ("GNU.sparse.size", b"9")];
         let junk = vec![7; 5000];
         let table: [Row<'_>; 29] = [
-            (
-                "plain",
-                t().dir("a/").file("a/x", x).file("y", y).end(),
-                &[("a/x", x), ("y", y)],
-            ),
-            (
-                "dots",
-                t().dir("./").dir("./a/").file("./a/x", x).end(),
-                &[("a/x", x)],
-            ),
-            (
-                "gnu long",
-                t().long(b'L', long.as_bytes()).file("d", x).end(),
-                &[(&long, x)],
-            ),
-            (
-                "pax",
-                t().pax(&[("path", long.as_bytes())]).file("d", x).end(),
-                &[(&long, x)],
-            ),
-            (
-                "base-256",
-                t().edited(b'0', b"x", x, large).end(),
-                &[("x", x)],
-            ),
-            (
-                "v7",
-                t().edited(0, b"d/", b"", v7).edited(0, b"x", x, v7).end(),
-                &[("x", x)],
-            ),
+            ("plain", t().dir("a/").file("a/x", x).file("y", y).end(), &[("a/x", x), ("y", y)]),
+            ("dots", t().dir("./").dir("./a/").file("./a/x", x).end(), &[("a/x", x)]),
+            ("gnu long", t().long(b'L', long.as_bytes()).file("d", x).end(), &[(&long, x)]),
+            ("pax", t().pax(&[("path", long.as_bytes())]).file("d", x).end(), &[(&long, x)]),
+            ("base-256", t().edited(b'0', b"x", x, large).end(), &[("x", x)]),
+            ("v7", t().edited(0, b"d/", b"", v7).edited(0, b"x", x, v7).end(), &[("x", x)]),
             ("gnu", t().edited(b'0', b"x", x, gnu).end(), &[("x", x)]),
-            (
-                "global",
-                t().extended(b'g', "g", &[("comment", y)])
-                    .file("x", x)
-                    .end(),
-                &[("x", x)],
-            ),
+            ("global", t().extended(b'g', "g", &[("comment", y)]).file("x", x).end(), &[("x", x)]),
             (
                 "globals",
-                t().extended(b'g', "g", &[("a", y)])
-                    .extended(b'g', "g", &[("b", x)])
-                    .end(),
+                t().extended(b'g', "g", &[("a", y)]).extended(b'g', "g", &[("b", x)]).end(),
                 &[],
             ),
-            (
-                "hard link",
-                t().file("x", x).link(b'1', "y", "x").end(),
-                &[("x", x)],
-            ),
+            ("hard link", t().file("x", x).link(b'1', "y", "x").end(), &[("x", x)]),
             (
                 "link with a size",
                 t().file("x", x).edited(b'1', b"y", b"", sized).end(),
                 &[("x", x)],
             ),
-            (
-                "dir with a size",
-                t().edited(b'5', b"y", b"", sized).end(),
-                &[],
-            ),
-            (
-                "device",
-                t().edited(b'3', b"null", b"", device).file("x", x).end(),
-                &[("x", x)],
-            ),
-            (
-                "no UTF-8",
-                t().edited(b'0', b"\xff", x, |_| {}).end(),
-                &[("\u{fffd}", x)],
-            ),
-            (
-                "garbage behind",
-                t().file("x", x).zeros(2).bytes(&junk).0,
-                &[("x", x)],
-            ),
+            ("dir with a size", t().edited(b'5', b"y", b"", sized).end(), &[]),
+            ("device", t().edited(b'3', b"null", b"", device).file("x", x).end(), &[("x", x)]),
+            ("no UTF-8", t().edited(b'0', b"\xff", x, |_| {}).end(), &[("\u{fffd}", x)]),
+            ("garbage behind", t().file("x", x).zeros(2).bytes(&junk).0, &[("x", x)]),
             ("no trailer", t().file("x", x).0, &[("x", x)]),
-            (
-                "no padding",
-                t().file("x", x).0[..514].to_vec(),
-                &[("x", x)],
-            ),
+            ("no padding", t().file("x", x).0[..514].to_vec(), &[("x", x)]),
             ("one zero block", t().file("x", x).zeros(1).0, &[("x", x)]),
             ("empty", vec![], &[]),
             (
                 "old sparse",
-                t().old_sparse("s", &[(0, x), (512, y)], 5000)
-                    .file("x", x)
-                    .end(),
+                t().old_sparse("s", &[(0, x), (512, y)], 5000).file("x", x).end(),
                 &[("x", x)],
             ),
-            (
-                "pax sparse",
-                t().pax(&map).file("s", x).file("x", x).end(),
-                &[("x", x)],
-            ),
-            (
-                "twice",
-                t().file("x", x).file("y", y).file("./x", y).end(),
-                &[("y", y)],
-            ),
-            (
-                "dir twice",
-                t().dir("a").file("a/x", x).dir("a/").end(),
-                &[("a/x", x)],
-            ),
+            ("pax sparse", t().pax(&map).file("s", x).file("x", x).end(), &[("x", x)]),
+            ("twice", t().file("x", x).file("y", y).file("./x", y).end(), &[("y", y)]),
+            ("dir twice", t().dir("a").file("a/x", x).dir("a/").end(), &[("a/x", x)]),
             (
                 "link over file",
                 t().file("x", x).link(b'2', "x", "y").file("y", y).end(),
                 &[("y", y)],
             ),
-            (
-                "file over dir",
-                t().file("a/b/x", x).file("a", y).end(),
-                &[],
-            ),
-            (
-                "deleted",
-                t().file("a/x", x).file("a/.wh.x", b"").end(),
-                &[],
-            ),
-            (
-                "whiteout with data",
-                t().file(".wh.x", x).file("y", y).end(),
-                &[("y", y)],
-            ),
-            (
-                "opaque",
-                t().file("a/x", x).file("a/.wh..wh..opq", b"").end(),
-                &[("a/x", x)],
-            ),
-            (
-                "outside",
-                t().file("../x", x).file("/y", y).end(),
-                &[("/y", y)],
-            ),
+            ("file over dir", t().file("a/b/x", x).file("a", y).end(), &[]),
+            ("deleted", t().file("a/x", x).file("a/.wh.x", b"").end(), &[]),
+            ("whiteout with data", t().file(".wh.x", x).file("y", y).end(), &[("y", y)]),
+            ("opaque", t().file("a/x", x).file("a/.wh..wh..opq", b"").end(), &[("a/x", x)]),
+            ("outside", t().file("../x", x).file("/y", y).end(), &[("/y", y)]),
         ];
         for (what, tar, files) in table {
             let split = apart(&tar);
             assert!(together(&split, files) == tar, "{what}");
-            assert!(
-                in_files(&split) >= files.len().min(1),
-                "{what}: nothing in files"
-            );
+            assert!(in_files(&split) >= files.len().min(1), "{what}: nothing in files");
         }
     }
 
     #[test]
     fn large_data_apart_makes_many_segments() {
         let data: Vec<u8> = (0..3 * SEGMENT + 17).map(|at| (at % 251) as u8).collect();
-        let tar = Tar::default()
-            .old_sparse("s", &[(0, &data)], data.len() as u64)
-            .end();
+        let tar = Tar::default().old_sparse("s", &[(0, &data)], data.len() as u64).end();
         assert!(together(&apart(&tar), &[]) == tar);
         let tar = Tar::default().file("x", &data).zeros(2).bytes(&data).0;
         assert!(together(&apart(&tar), &[("x", &data)]) == tar);
@@ -393,9 +286,7 @@ mod tests {
         for length in [1, 511, 513, 2511] {
             let mut out = Writer::new(Vec::new());
             let error = disassemble(&tar[..length], &mut out, &Apart::default());
-            let error = error
-                .expect_err("cut")
-                .downcast::<crate::error::DecodeError>();
+            let error = error.expect_err("cut").downcast::<crate::error::DecodeError>();
             assert!(error.is_ok(), "cut at {length}");
         }
     }
@@ -404,19 +295,12 @@ mod tests {
     #[test]
     fn the_text_is_docker_s() {
         let mut out = Writer::new(Vec::new());
-        let tar = Tar::default()
-            .dir("d/")
-            .file("d/hello", b"hello\n")
-            .zeros(20)
-            .0;
+        let tar = Tar::default().dir("d/").file("d/hello", b"hello\n").zeros(20).0;
         disassemble(tar.as_slice(), &mut out, &Apart::default()).expect("a sound tar");
         let text = String::from_utf8(out.into_inner()).expect("JSON");
         let shape: Vec<&str> = text
             .lines()
-            .map(|line| {
-                line.split_once("\"payload\":\"")
-                    .map_or(line, |(start, _)| start)
-            })
+            .map(|line| line.split_once("\"payload\":\"").map_or(line, |(start, _)| start))
             .collect();
         assert_eq!(
             shape,
@@ -429,9 +313,6 @@ mod tests {
                 r#"{"type":2,"#,
             ]
         );
-        assert!(
-            text.contains(r#""size":6,"payload":"YUw+7uLYEAA=","position":3}"#),
-            "{text}"
-        );
+        assert!(text.contains(r#""size":6,"payload":"YUw+7uLYEAA=","position":3}"#), "{text}");
     }
 }

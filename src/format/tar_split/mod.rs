@@ -73,16 +73,10 @@ mod tests {
     /// Computed with Go's `hash/crc64`.
     #[test]
     fn checksums_are_go_s() {
-        for (bytes, want) in [
-            ("", "AAAAAAAAAAA="),
-            ("123456789", "uQlWx3WkEAE="),
-            ("hello\n", "YUw+7uLYEAA="),
-        ] {
-            assert_eq!(
-                STANDARD.encode(Crc::of(bytes.as_bytes())),
-                want,
-                "{bytes:?}"
-            );
+        for (bytes, want) in
+            [("", "AAAAAAAAAAA="), ("123456789", "uQlWx3WkEAE="), ("hello\n", "YUw+7uLYEAA=")]
+        {
+            assert_eq!(STANDARD.encode(Crc::of(bytes.as_bytes())), want, "{bytes:?}");
         }
         let mut parts = Crc::default();
         parts.update(b"1234");

@@ -19,10 +19,7 @@ impl Apart {
     /// Returns the set of all paths: all data goes into segments, and no file is ever needed.
     #[must_use]
     pub fn everything() -> Self {
-        Self {
-            everything: true,
-            ..Self::default()
-        }
+        Self { everything: true, ..Self::default() }
     }
 
     /// Returns whether no path is in it.
@@ -66,11 +63,7 @@ pub(super) struct Paths<'a> {
 
 impl<'a> Paths<'a> {
     pub(super) fn new(apart: &'a Apart) -> Self {
-        Self {
-            seen: HashMap::new(),
-            replaced: Apart::default(),
-            apart,
-        }
+        Self { seen: HashMap::new(), replaced: Apart::default(), apart }
     }
 
     /// Returns the paths whose data did not stay.
@@ -157,11 +150,7 @@ impl Hashed {
             hashes.push(hasher.finish());
         }
         is_plain &= !hashes.is_empty();
-        Self {
-            hashes,
-            deleted,
-            is_plain,
-        }
+        Self { hashes, deleted, is_plain }
     }
 
     fn own(&self) -> u64 {

@@ -52,23 +52,14 @@ impl<R: BufRead> Entries<R> {
     /// Returns the entries in `input`, which may be compressed with gzip.
     pub fn new(input: R) -> Self {
         let input = Input::Unknown(Some(input));
-        Self {
-            input,
-            buffer: Vec::new(),
-            start: 0,
-            offset: 0,
-            done: false,
-        }
+        Self { input, buffer: Vec::new(), start: 0, offset: 0, done: false }
     }
 
     fn read(&mut self) -> Result<Option<Entry>, DecodeError> {
         let mut want = 1;
         loop {
             let pending = self.buffer.get(self.start..).unwrap_or_default();
-            let blank = pending
-                .iter()
-                .take_while(|b| b.is_ascii_whitespace())
-                .count();
+            let blank = pending.iter().take_while(|b| b.is_ascii_whitespace()).count();
             self.start += blank;
             let at_end = !self.fill(want)?;
             let pending = &self.buffer[self.start..];
@@ -187,25 +178,15 @@ impl Raw<'_> {
             // What is not UTF-8 in JSON reads as U+FFFD in Go.
             raw if raw.is_empty() => match std::str::from_utf8(&self.name) {
                 Ok(_) => self.name.into_owned(),
-                Err(_) => String::from_utf8_lossy(&self.name)
-                    .into_owned()
-                    .into_bytes(),
+                Err(_) => String::from_utf8_lossy(&self.name).into_owned().into_bytes(),
             },
             raw => raw,
         };
         let size = u64::try_from(self.size).map_err(|_| format!("a size of {}", self.size))?;
         let payload = decode(&self.payload)?;
         match <[u8; 8]>::try_from(payload.as_slice()) {
-            Ok(crc) => Ok(Entry::File {
-                name,
-                size,
-                crc: Some(crc),
-            }),
-            Err(_) if size == 0 => Ok(Entry::File {
-                name,
-                size,
-                crc: None,
-            }),
+            Ok(crc) => Ok(Entry::File { name, size, crc: Some(crc) }),
+            Err(_) if size == 0 => Ok(Entry::File { name, size, crc: None }),
             Err(_) => Err(format!("a checksum of {} bytes, not 8", payload.len())),
         }
     }
@@ -215,11 +196,8 @@ impl Raw<'_> {
 fn decode(text: &[u8]) -> Result<Vec<u8>, String> {
     let bytes = match BASE64.decode(text) {
         Err(BadBase64::InvalidByte(_, b'\r' | b'\n')) => {
-            let text: Vec<u8> = text
-                .iter()
-                .copied()
-                .filter(|b| !matches!(b, b'\r' | b'\n'))
-                .collect();
+            let text: Vec<u8> =
+                text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
             BASE64.decode(text)
         }
         bytes => bytes,
@@ -254,9 +232,7 @@ impl<'de> Visitor<'de> for RawVisitor {
             if is("type") {
                 raw.kind = map.next_value::<Option<i64>>()?.unwrap_or(raw.kind);
             } else if is("name") {
-                raw.name = map
-                    .next_value::<Option<Bytes<'_>>>()?
-                    .map_or(raw.name, |name| name.0);
+                raw.name = map.next_value::<Option<Bytes<'_>>>()?.map_or(raw.name, |name| name.0);
             } else if is("name_raw") {
                 raw.name_raw = map.next_value::<Option<Bytes<'_>>>()?.unwrap_or_default().0;
             } else if is("size") {
@@ -324,11 +300,7 @@ mod tests {
     }
 
     fn file(name: &[u8], size: u64, crc: Option<[u8; 8]>) -> Entry {
-        Entry::File {
-            name: name.to_vec(),
-            size,
-            crc,
-        }
+        Entry::File { name: name.to_vec(), size, crc }
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -340,43 +312,19 @@ mod tests {
     #[test]
     fn what_go_reads_is_read() {
         for (text, want) in [
-            (
-                r#"{"type":2,"payload":"aGk=","position":0}"#,
-                segment(b"hi"),
-            ),
+            (r#"{"type":2,"payload":"aGk=","position":0}"#, segment(b"hi")),
             (r#"{"type":2,"payload":"","position":9}"#, segment(b"")),
             (r#"{"type":2,"payload":null}"#, segment(b"")),
             (r#"{"type":2}"#, segment(b"")),
             (r#"{"TYPE":2,"Payload":"a\nGk\r\n="}"#, segment(b"hi")),
             (r#"{"type":2,"payload":"aGl="}"#, segment(b"hi")),
-            (
-                r#"{"type":2,"payload":"YQ==","payload":"Yg=="}"#,
-                segment(b"b"),
-            ),
-            (
-                r#"{"payload":"YQ==","new":[{"type":1}],"type":2}"#,
-                segment(b"a"),
-            ),
-            (
-                r#"{"type":1,"name":"a/","payload":null,"position":1}"#,
-                file(b"a/", 0, None),
-            ),
-            (
-                r#"{"type":1,"name":"\u003ca\u003e\/\u00fc\""}"#,
-                file("<a>/ü\"".as_bytes(), 0, None),
-            ),
-            (
-                r#"{"type":1,"name":"a","name_raw":"/w=="}"#,
-                file(b"\xff", 0, None),
-            ),
-            (
-                r#"{"type":1,"name":"a","name_raw":""}"#,
-                file(b"a", 0, None),
-            ),
-            (
-                r#"{"type":1,"name":null,"name_raw":null,"size":null}"#,
-                file(b"", 0, None),
-            ),
+            (r#"{"type":2,"payload":"YQ==","payload":"Yg=="}"#, segment(b"b")),
+            (r#"{"payload":"YQ==","new":[{"type":1}],"type":2}"#, segment(b"a")),
+            (r#"{"type":1,"name":"a/","payload":null,"position":1}"#, file(b"a/", 0, None)),
+            (r#"{"type":1,"name":"\u003ca\u003e\/\u00fc\""}"#, file("<a>/ü\"".as_bytes(), 0, None)),
+            (r#"{"type":1,"name":"a","name_raw":"/w=="}"#, file(b"\xff", 0, None)),
+            (r#"{"type":1,"name":"a","name_raw":""}"#, file(b"a", 0, None)),
+            (r#"{"type":1,"name":null,"name_raw":null,"size":null}"#, file(b"", 0, None)),
             (
                 r#"{"type":1,"name":"a","size":1,"payload":"AAAAAAAAAAE="}"#,
                 file(b"a", 1, Some([0, 0, 0, 0, 0, 0, 0, 1])),
@@ -385,10 +333,7 @@ mod tests {
             assert_eq!(all(text.as_bytes()), Ok(vec![want]), "{text}");
         }
         let invalid = b"{\"type\":1,\"name\":\"a\xff\"}";
-        assert_eq!(
-            all(invalid),
-            Ok(vec![file("a\u{fffd}".as_bytes(), 0, None)])
-        );
+        assert_eq!(all(invalid), Ok(vec![file("a\u{fffd}".as_bytes(), 0, None)]));
     }
 
     #[test]
@@ -405,10 +350,7 @@ mod tests {
             assert_eq!(all(text.as_bytes()), want, "{text}");
             assert_eq!(all(&gzip(text.as_bytes())), want, "{text}");
         }
-        let tall = format!(
-            "{{\"type\":2,{}\"payload\":\"YQ==\"}}\n{other}",
-            "\n".repeat(5000)
-        );
+        let tall = format!("{{\"type\":2,{}\"payload\":\"YQ==\"}}\n{other}", "\n".repeat(5000));
         assert_eq!(all(tall.as_bytes()), want);
         let members = [gzip(one.as_bytes()), gzip(b""), gzip(other.as_bytes())].concat();
         assert_eq!(all(&members), want);
@@ -456,10 +398,7 @@ mod tests {
     #[test]
     fn an_endless_entry_is_refused() {
         let open = io::BufReader::new(b"{\"type\":2,\"payload\":\"".chain(io::repeat(b'A')));
-        let error = Entries::new(open)
-            .next()
-            .expect("an error")
-            .expect_err("endless");
+        let error = Entries::new(open).next().expect("an error").expect_err("endless");
         assert!(error.what.contains("more than"), "{error}");
     }
 }

@@ -19,11 +19,7 @@ pub struct Writer<W> {
 impl<W: Write> Writer<W> {
     /// Returns a writer to `out`, which should buffer.
     pub fn new(out: W) -> Self {
-        Self {
-            out,
-            position: 0,
-            line: String::new(),
-        }
+        Self { out, position: 0, line: String::new() }
     }
 
     /// Writes `bytes` of the tar; nothing if there are none.
@@ -146,19 +142,12 @@ mod tests {
         let mut writer = Writer::new(Vec::new());
         writer.segment(b"").expect("a vector takes every write");
         writer.segment(b"hi").expect("a vector takes every write");
-        writer
-            .file(b"bin/", None)
-            .expect("a vector takes every write");
+        writer.file(b"bin/", None).expect("a vector takes every write");
         let crc = *b"\x61\x4c\x3e\xee\xe2\xd8\x10\x00";
         writer
-            .file(
-                b"a\"\\/<&>\x08\x0c\n\r\t\x01\x7f\xe2\x80\xa8\xc3\xbc",
-                Some((6, crc)),
-            )
+            .file(b"a\"\\/<&>\x08\x0c\n\r\t\x01\x7f\xe2\x80\xa8\xc3\xbc", Some((6, crc)))
             .expect("a vector takes every write");
-        writer
-            .file(b"\xff", Some((0, crc)))
-            .expect("a vector takes every write");
+        writer.file(b"\xff", Some((0, crc))).expect("a vector takes every write");
         writer.file(b"", None).expect("a vector takes every write");
         let text = String::from_utf8(writer.into_inner()).expect("JSON");
         let want = [

@@ -122,11 +122,7 @@ fn docker_28(facts: &Facts) -> Choice {
     }
     let driver = driver(facts);
     let snapshotter = driver.unwrap_or(DEFAULT_SNAPSHOTTER);
-    let mut choice = containerd(
-        facts,
-        snapshotter,
-        "features.containerd-snapshotter is true",
-    );
+    let mut choice = containerd(facts, snapshotter, "features.containerd-snapshotter is true");
     if driver.is_some_and(|driver| NO_SNAPSHOTTERS.contains(&driver)) {
         choice.why = format!(
             "features.containerd-snapshotter is true, but storage-driver names {snapshotter:?}, \
@@ -148,16 +144,10 @@ fn docker_29(facts: &Facts) -> Choice {
             return refusal(why, "Remove one of the two in daemon.json.");
         }
         (true, _) => {
-            let choice = classic(
-                facts,
-                "userns-remap is on, which the containerd store cannot do",
-            );
+            let choice = classic(facts, "userns-remap is on, which the containerd store cannot do");
             match choice.store {
                 Store::StartError => return choice,
-                _ => Choice {
-                    change: Some(NO_REMAP.to_owned()),
-                    ..choice
-                },
+                _ => Choice { change: Some(NO_REMAP.to_owned()), ..choice },
             }
         }
         (false, Some(false)) => classic(facts, "features.containerd-snapshotter is false"),
@@ -168,10 +158,7 @@ fn docker_29(facts: &Facts) -> Choice {
         }
         (false, None) if registered => classic(
             facts,
-            &format!(
-                "storage-driver names the graph driver {:?}",
-                driver.unwrap_or_default()
-            ),
+            &format!("storage-driver names the graph driver {:?}", driver.unwrap_or_default()),
         ),
         (false, feature) => return containerd_29(facts, driver, feature),
     };
@@ -193,15 +180,10 @@ fn containerd_29(facts: &Facts, driver: Option<&str>, feature: Option<bool>) -> 
     };
     let mut choice = containerd(facts, driver.unwrap_or(DEFAULT_SNAPSHOTTER), &why);
     // Data of vfs does not count as prior.
-    if facts
-        .classic
-        .iter()
-        .any(|store| store.driver == "vfs" && store.images > 0)
+    if facts.classic.iter().any(|store| store.driver == "vfs" && store.images > 0)
         && driver.is_none()
     {
-        choice
-            .why
-            .push_str(" Images kept by vfs do not count, and are not shown.");
+        choice.why.push_str(" Images kept by vfs do not count, and are not shown.");
         choice.change = Some("Set storage-driver to \"vfs\" in daemon.json.".to_owned());
     }
     choice
@@ -230,9 +212,7 @@ fn migrated(facts: &Facts, choice: Choice) -> Choice {
         ),
     };
     Choice {
-        store: Store::Containerd {
-            snapshotter: snapshotter.to_owned(),
-        },
+        store: Store::Containerd { snapshotter: snapshotter.to_owned() },
         why: format!("features.containerd-migration is on and no container uses {driver}; {then}."),
         change: Some("Remove features.containerd-migration in daemon.json.".to_owned()),
     }
@@ -243,20 +223,14 @@ fn migrated(facts: &Facts, choice: Choice) -> Choice {
 /// feature into daemon.json. 1.21 left a feature that was true alone, and else turned it on for
 /// WebAssembly or where there was no daemon.json yet; 1.20 for WebAssembly only.
 fn rancher_auto(facts: &Facts, wasm: bool) -> Choice {
-    let classic = facts
-        .classic
-        .iter()
-        .any(|store| store.driver == "overlay2" && store.images > 0);
+    let classic = facts.classic.iter().any(|store| store.driver == "overlay2" && store.images > 0);
     let (feature, why) = match (wasm, facts.snapshots, classic) {
         (true, _, _) => (true, "WebAssembly needs the containerd store"),
         (false, true, _) => (true, "the containerd store has data"),
         (false, false, false) => (true, "the classic store has no images"),
         (false, false, true) => (false, "only the classic store has images"),
     };
-    let mut choice = docker_29(&Facts {
-        feature: Some(feature),
-        ..facts.clone()
-    });
+    let mut choice = docker_29(&Facts { feature: Some(feature), ..facts.clone() });
     let other = if feature { "classic" } else { "snapshotter" };
     if choice.store != Store::StartError {
         choice.why = format!("Rancher Desktop chooses by itself, and {why}.");
@@ -271,28 +245,16 @@ fn rancher_auto(facts: &Facts, wasm: bool) -> Choice {
 }
 
 fn driver(facts: &Facts) -> Option<&str> {
-    facts
-        .storage_driver
-        .as_deref()
-        .filter(|driver| !driver.is_empty())
+    facts.storage_driver.as_deref().filter(|driver| !driver.is_empty())
 }
 
 fn containerd(facts: &Facts, snapshotter: &str, why: &str) -> Choice {
     // The name of a snapshotter would stop the classic store from starting.
     let blocked = driver(facts).is_some_and(|driver| !REGISTERED.contains(&driver));
     Choice {
-        store: Store::Containerd {
-            snapshotter: snapshotter.to_owned(),
-        },
+        store: Store::Containerd { snapshotter: snapshotter.to_owned() },
         why: sentence(why),
-        change: Some(
-            if blocked {
-                TURN_OFF_AND_REMOVE
-            } else {
-                TURN_OFF
-            }
-            .to_owned(),
-        ),
+        change: Some(if blocked { TURN_OFF_AND_REMOVE } else { TURN_OFF }.to_owned()),
     }
 }
 
@@ -312,39 +274,28 @@ fn classic(facts: &Facts, why: &str) -> Choice {
         (None, [only]) => only,
         (None, []) => "overlay2",
         (None, several) => {
-            let why = format!(
-                "the data root has data of several graph drivers: {}",
-                several.join(", ")
-            );
+            let why =
+                format!("the data root has data of several graph drivers: {}", several.join(", "));
             return refusal(&why, "Name one of them as storage-driver in daemon.json.");
         }
     };
     let stays = named.is_none_or(|name| !NO_SNAPSHOTTERS.contains(&name));
     let change = if stays { TURN_ON } else { TURN_ON_AND_REMOVE };
     Choice {
-        store: Store::Classic {
-            driver: driver.to_owned(),
-        },
+        store: Store::Classic { driver: driver.to_owned() },
         why: sentence(why),
         change: Some(change.to_owned()),
     }
 }
 
 fn refusal(why: &str, change: &str) -> Choice {
-    Choice {
-        store: Store::StartError,
-        why: sentence(why),
-        change: Some(change.to_owned()),
-    }
+    Choice { store: Store::StartError, why: sentence(why), change: Some(change.to_owned()) }
 }
 
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     // What begins with the name of an option keeps it as it is written.
-    let option = text
-        .split(' ')
-        .next()
-        .is_some_and(|word| word.contains(['.', '-']));
+    let option = text.split(' ').next().is_some_and(|word| word.contains(['.', '-']));
     match letters.next().filter(|_| !option) {
         Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
         None => format!("{text}."),

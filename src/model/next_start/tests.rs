@@ -10,32 +10,19 @@ fn facts() -> Facts {
 }
 
 fn feature(on: bool) -> Facts {
-    Facts {
-        feature: Some(on),
-        ..facts()
-    }
+    Facts { feature: Some(on), ..facts() }
 }
 
 fn driver(name: &str) -> Facts {
-    Facts {
-        storage_driver: Some(name.to_owned()),
-        ..facts()
-    }
+    Facts { storage_driver: Some(name.to_owned()), ..facts() }
 }
 
 fn prior(names: &[&str]) -> Facts {
-    Facts {
-        prior_drivers: names.iter().map(|name| (*name).to_owned()).collect(),
-        ..facts()
-    }
+    Facts { prior_drivers: names.iter().map(|name| (*name).to_owned()).collect(), ..facts() }
 }
 
 fn images(driver: &str, images: u64, bytes: u64) -> Vec<ClassicStore> {
-    vec![ClassicStore {
-        driver: driver.to_owned(),
-        images,
-        bytes,
-    }]
+    vec![ClassicStore { driver: driver.to_owned(), images, bytes }]
 }
 
 fn migration(threshold: u64) -> Facts {
@@ -63,10 +50,7 @@ fn check(rows: Vec<(Starter, Facts, &str, &str, &str)>) {
         let told = choice.change.as_deref().unwrap_or_default();
         assert!(told.contains(change), "{choice:?} should advise {change:?}");
         for text in [&choice.why, told] {
-            assert!(
-                text.ends_with('.') && !text.contains(".."),
-                "{text:?} is no sentence"
-            );
+            assert!(text.ends_with('.') && !text.contains(".."), "{text:?} is no sentence");
         }
     }
 }

@@ -1,0 +1,20 @@
+//! Containers, as far as images depend on them.
+
+use crate::digest::Digest;
+
+/// A container of a data root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Its ID: 64 hex digits.
+    pub id: String,
+    /// Its name, without the slash before it.
+    pub name: String,
+    /// The graph driver or snapshotter that holds its writable layer.
+    pub driver: String,
+    /// The image it was made from, by the ID of its store.
+    pub image: Option<Digest>,
+    /// The name it was made from, as the user wrote it.
+    pub image_name: String,
+    /// Whether the daemon last knew it as running.
+    pub running: bool,
+}

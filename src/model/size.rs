@@ -1,0 +1,48 @@
+//! How big an image is, and how much of that it shares.
+
+use std::collections::HashMap;
+
+use super::{Image, Inventory};
+use crate::digest::ChainId;
+
+/// Sizes of an image as Docker reports them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// All of it: unpacked layers, and in a containerd store its blobs too.
+    pub total: u64,
+    /// The unpacked layers that other images have too.
+    pub shared: u64,
+    /// The rest.
+    pub unique: u64,
+}
+
+/// Returns the sizes of every image of `inventory`, in its order.
+///
+/// Layers count as shared when more than one image that Docker lists without `-a` has them (moby v28
+/// daemon/images/images.go and daemon/containerd/image_list.go computeSharedSize).
+#[must_use]
+pub fn sizes(inventory: &Inventory) -> Vec<Sizes> {
+    let chains: Vec<_> = inventory.images.iter().map(all_chains).collect();
+    let mut users: HashMap<ChainId, u32> = HashMap::new();
+    for (image, chain_ids) in inventory.images.iter().zip(&chains) {
+        for chain_id in chain_ids.iter().filter(|_| !image.intermediate) {
+            *users.entry(*chain_id).or_default() += 1;
+        }
+    }
+    let shared = |image: &Image, chain_id: &ChainId| {
+        users.get(chain_id).copied().unwrap_or(0) > u32::from(!image.intermediate)
+    };
+    let of = |(image, chain_ids): (&Image, &Vec<ChainId>)| {
+        let parts = image.manifests.iter().map(|m| m.content_size.saturating_add(m.unpacked_size));
+        let total = parts.fold(0u64, u64::saturating_add);
+        let layers = chain_ids.iter().filter(|chain_id| shared(image, chain_id));
+        let sizes = layers.filter_map(|chain_id| inventory.layers.get(chain_id)).map(|l| l.size);
+        let shared = sizes.fold(0u64, u64::saturating_add);
+        Sizes { total, shared, unique: total.saturating_sub(shared) }
+    };
+    inventory.images.iter().zip(&chains).map(of).collect()
+}
+
+fn all_chains(image: &Image) -> Vec<ChainId> {
+    image.manifests.iter().filter(|m| m.present).flat_map(|m| m.chain()).collect()
+}

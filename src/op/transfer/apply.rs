@@ -1,0 +1,183 @@
+//! The one transfer loop.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::Plan;
+use crate::digest::{DiffId, Digest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Finding, Severity};
+use crate::op::progress::Progress;
+use crate::store::{ImageStep, LayerStep, Source, Target};
+
+/// An interrupted run loses at most this much work.
+const CHECKPOINT: u64 = 1 << 30;
+
+/// An image that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Its ID in the source.
+    pub id: Digest,
+    /// Its ID in the target.
+    pub becomes: Digest,
+}
+
+/// An image that could not be moved, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Its ID in the source.
+    pub id: Digest,
+    /// The layer that stopped it.
+    pub layer: DiffId,
+}
+
+/// What came of a transfer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The images that arrived.
+    pub moved: Vec<Moved>,
+    /// The images that did not.
+    pub failed: Vec<Failed>,
+    /// What was found on the way.
+    pub findings: Vec<Finding>,
+}
+
+/// Carries out `plan`, `jobs` layers at a time. Images become visible in `target` all at once, at the
+/// end; those with a damaged layer are left out.
+///
+/// # Errors
+/// What stops everything: a target that cannot be written, or a wish to stop. Nothing is visible then,
+/// and the next run goes on from there.
+pub fn apply(
+    plan: &Plan,
+    source: &dyn Source,
+    target: &dyn Target,
+    jobs: usize,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    if plan.images.is_empty() {
+        target.tidy()?;
+        return Ok(Outcome::default());
+    }
+    progress.start(plan.bytes.read, plan.layers.len());
+    progress.phase("layers");
+    target.begin(&plan.layers)?;
+    let work = Work::new(plan, source, target, progress);
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| work.run());
+        }
+    });
+    let (damaged, findings, fatal) = work.end();
+    if let Some(error) = fatal {
+        // What is done is kept for the next run, if the disk still takes a note of it.
+        let _ = target.checkpoint();
+        return Err(error);
+    }
+    progress.phase("commit");
+    let (images, failed) = sound(&plan.images, &damaged);
+    let mut outcome = Outcome { failed, findings, ..Outcome::default() };
+    if !images.is_empty() {
+        let committed = target.commit(&images)?;
+        for (image, committed) in images.iter().zip(committed) {
+            outcome.moved.push(Moved { id: image.image.id, becomes: committed.id });
+            outcome.findings.extend(committed.findings);
+        }
+    }
+    Ok(outcome)
+}
+
+/// Layers being worked on by several threads, the largest first.
+struct Work<'a> {
+    layers: Vec<&'a LayerStep>,
+    source: &'a dyn Source,
+    target: &'a dyn Target,
+    progress: &'a dyn Progress,
+    next: AtomicUsize,
+    stop: AtomicBool,
+    since_checkpoint: AtomicU64,
+    found: Mutex<(HashSet<DiffId>, Vec<Finding>, Option<Error>)>,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        plan: &'a Plan,
+        source: &'a dyn Source,
+        target: &'a dyn Target,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        let mut layers: Vec<_> = plan.layers.iter().collect();
+        layers.sort_by_key(|step| std::cmp::Reverse(step.size));
+        Self {
+            layers,
+            source,
+            target,
+            progress,
+            next: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            since_checkpoint: AtomicU64::new(0),
+            found: Mutex::default(),
+        }
+    }
+
+    fn run(&self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let Some(step) = self.layers.get(self.next.fetch_add(1, Ordering::Relaxed)) else {
+                return;
+            };
+            let done = self.target.put_layer(step, self.source, self.progress);
+            match done.and_then(|()| self.checkpoint(step.size)) {
+                Ok(()) => self.progress.layer_done(),
+                Err(error) => self.fail(step, error),
+            }
+        }
+    }
+
+    fn checkpoint(&self, size: u64) -> Result<()> {
+        let before = self.since_checkpoint.fetch_add(size, Ordering::Relaxed);
+        if before.saturating_add(size) < CHECKPOINT {
+            return Ok(());
+        }
+        self.since_checkpoint.store(0, Ordering::Relaxed);
+        self.target.checkpoint()
+    }
+
+    fn fail(&self, step: &LayerStep, error: Error) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if stops_everything(&error) {
+            self.stop.store(true, Ordering::Relaxed);
+            found.2.get_or_insert(error);
+            return;
+        }
+        let error = error.within(format_args!("layer {}", step.diff_id));
+        found.0.insert(step.diff_id);
+        found.1.push(Finding::of("layer-damaged", Severity::DataLost, &error));
+    }
+
+    fn end(self) -> (HashSet<DiffId>, Vec<Finding>, Option<Error>) {
+        self.found.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A full or broken target stops every layer, not only the one at hand.
+fn stops_everything(error: &Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let full =
+        |kind| matches!(kind, StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied);
+    error.kind() == ErrorKind::Refused || error.io_kind().is_some_and(full)
+}
+
+/// Parts the images that can be committed from those with a damaged layer.
+fn sound(images: &[ImageStep], damaged: &HashSet<DiffId>) -> (Vec<ImageStep>, Vec<Failed>) {
+    let (mut sound, mut failed) = (Vec::new(), Vec::new());
+    for step in images {
+        let layers = step.image.shown().map(|shown| shown.layers.as_slice()).unwrap_or_default();
+        match layers.iter().find(|layer| damaged.contains(*layer)) {
+            Some(layer) => failed.push(Failed { id: step.image.id, layer: *layer }),
+            None => sound.push(step.clone()),
+        }
+    }
+    (sound, failed)
+}

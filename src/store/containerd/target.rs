@@ -1,0 +1,160 @@
+//! What a record points at: a manifest, or an index with manifests for several platforms.
+
+use std::sync::Arc;
+
+use super::read::{Records, document, unreadable};
+use crate::digest::{BlobId, ConfigId, Digest};
+use crate::error::{Error, Result};
+use crate::format::oci::{
+    Descriptor, ImageConfig, Index, Manifest, Platform, Shape, media_type, shape,
+};
+use crate::format::raw::{Raw, decode};
+use crate::model::{Finding, PlatformImage, Role};
+use crate::tree::Tree;
+
+/// Indexes in indexes are legal; deeper ones than this were made to be slow.
+const DEEPEST: usize = 8;
+
+/// More manifests than any real image has: Docker's own have a few dozen.
+const MOST_MANIFESTS: usize = 4096;
+
+pub(super) struct Targets<'a> {
+    pub(super) tree: &'a dyn Tree,
+    pub(super) records: &'a Records,
+    pub(super) host: &'a Platform,
+}
+
+impl Targets<'_> {
+    /// Returns the manifests below `target`, which of them is shown first, and what is wrong.
+    pub(super) fn manifests(
+        &self,
+        target: &Descriptor,
+    ) -> (Vec<PlatformImage>, Option<usize>, Vec<Finding>) {
+        let (mut found, mut findings) = (Vec::new(), Vec::new());
+        let mut todo = vec![(target.clone(), 0)];
+        while let Some((descriptor, depth)) = todo.pop() {
+            match self.one(&descriptor) {
+                Ok(Some(One::Index(children))) if depth < DEEPEST => {
+                    todo.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
+                    todo.truncate(MOST_MANIFESTS);
+                }
+                Ok(Some(One::Manifest(manifest))) => found.push(*manifest),
+                Ok(_) => found.push(absent(&descriptor)),
+                Err(error) => {
+                    findings.push(unreadable(&error));
+                    found.push(absent(&descriptor));
+                }
+            }
+        }
+        let best = best(&found, self.host);
+        (found, best, findings)
+    }
+
+    fn has(&self, descriptor: &Descriptor) -> bool {
+        descriptor.blob().is_some_and(|blob| self.records.blobs.contains_key(&blob))
+    }
+
+    /// Returns what `descriptor` describes; nothing if it is not there or is neither.
+    fn one(&self, descriptor: &Descriptor) -> Result<Option<One>> {
+        let Some(blob) = descriptor.blob().filter(|_| self.has(descriptor)) else {
+            return Ok(None);
+        };
+        let is_document = media_type::is_index(&descriptor.media_type)
+            || media_type::is_manifest(&descriptor.media_type);
+        if !is_document {
+            return Ok(None);
+        }
+        let bytes = document(self.tree, blob)?;
+        let place = || self.tree.place(super::layout::blob(blob).as_path());
+        match shape(&bytes).map_err(|error| error.at(place()))? {
+            Some(Shape::Index) => {
+                let index: Index = decode(&bytes).map_err(|error| error.at(place()))?;
+                Ok(Some(One::Index(index.manifests)))
+            }
+            Some(Shape::Manifest) => {
+                let manifest: Manifest = decode(&bytes).map_err(|error| error.at(place()))?;
+                self.manifest(descriptor, &manifest).map(|one| Some(One::Manifest(Box::new(one))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn manifest(&self, descriptor: &Descriptor, manifest: &Manifest) -> Result<PlatformImage> {
+        let mut image = absent(descriptor);
+        let blobs = std::iter::once(descriptor).chain(manifest.children());
+        let sizes = blobs.filter_map(|d| self.records.blobs.get(&d.blob()?)).map(|blob| blob.size);
+        image.content_size = sizes.fold(0, u64::saturating_add);
+        let layers_there = manifest.layers.iter().all(|layer| self.has(layer));
+        if image.role == Role::Unknown || manifest.is_pseudo() {
+            image.role = if image.role == Role::Image { Role::Unknown } else { image.role };
+            image.present = self.has(&manifest.config) && layers_there;
+            return Ok(image);
+        }
+        if matches!(image.role, Role::Attestation(_)) || !self.has(&manifest.config) {
+            image.present = self.has(&manifest.config) && layers_there;
+            return Ok(image);
+        }
+        let Some(config) = manifest.config.blob() else { return Ok(image) };
+        let raw = self.config(config)?;
+        let place = || self.tree.place(super::layout::blob(config).as_path());
+        image.layers = raw.value.diff_ids().map_err(|error| error.at(place()))?;
+        if descriptor.platform.is_none() {
+            image.platform = raw.value.platform.clone();
+        }
+        let chain = image.chain();
+        let unpacked = chain.last().is_none_or(|top| self.records.snapshots.contains_key(top));
+        if unpacked {
+            let sizes = chain.iter().filter_map(|chain_id| self.records.snapshots.get(chain_id));
+            image.unpacked_size = sizes.fold(0, |sum, size| sum.saturating_add(*size));
+        }
+        image.present = layers_there || (unpacked && !chain.is_empty());
+        image.config = Some((ConfigId(config.0), Arc::new(raw)));
+        Ok(image)
+    }
+
+    fn config(&self, blob: BlobId) -> Result<Raw<ImageConfig>> {
+        let bytes = document(self.tree, blob)?;
+        Raw::parse(bytes)
+            .map_err(|error| error.at(self.tree.place(super::layout::blob(blob).as_path())))
+            .map_err(|error: Error| error.within("an image config"))
+    }
+}
+
+enum One {
+    Index(Vec<Descriptor>),
+    Manifest(Box<PlatformImage>),
+}
+
+/// Returns what is known of a manifest by its descriptor alone.
+fn absent(descriptor: &Descriptor) -> PlatformImage {
+    let role = match descriptor.attests_to() {
+        Some(subject) => Role::Attestation(subject.parse::<Digest>().ok()),
+        None if descriptor.is_pseudo() => Role::Unknown,
+        None => Role::Image,
+    };
+    PlatformImage {
+        manifest: Some(descriptor.clone()),
+        role,
+        platform: descriptor.platform.clone().unwrap_or_default(),
+        config: None,
+        layers: Vec::new(),
+        present: false,
+        content_size: 0,
+        unpacked_size: 0,
+    }
+}
+
+/// Returns the manifest that Docker shows of an image with several: the host's platform, else the
+/// first that is there.
+fn best(manifests: &[PlatformImage], host: &Platform) -> Option<usize> {
+    let usable = |m: &&PlatformImage| m.role == Role::Image && m.config.is_some();
+    let is_host = |m: &PlatformImage| {
+        m.platform.os == host.os && m.platform.architecture == host.architecture
+    };
+    let position = |wanted: &dyn Fn(&PlatformImage) -> bool| {
+        manifests.iter().position(|m| usable(&m) && wanted(m))
+    };
+    position(&|m| m.present && is_host(m))
+        .or_else(|| position(&|m| m.present))
+        .or_else(|| position(&|_| true))
+}

@@ -1,0 +1,195 @@
+//! One layer: its blob, and its files as snapshots.
+
+use std::io;
+
+use super::super::journal::{DoneBlob, DoneSnapshot};
+use super::super::layout;
+use super::Writer;
+use crate::digest::ChainId;
+use crate::error::{Error, Result, from_io};
+use crate::format::overlay::Mark;
+use crate::op::progress::Progress;
+use crate::store::{LayerContent, LayerStep, Source, blob};
+use crate::tree::{Attributes, Copying, Entry, Metadata, TreePath, copy, sink_error};
+
+impl Writer {
+    /// Makes the folders that layers are put into, hands out the snapshots' numbers, and takes back
+    /// what an interrupted commit had already moved.
+    pub(super) fn prepare(&self, steps: &[LayerStep]) -> Result<()> {
+        self.make_folders()?;
+        self.take_back()?;
+        let mut next = self.next_folder()?;
+        let mut state = self.state();
+        for (chain_id, _) in steps.iter().flat_map(|step| &step.chains) {
+            match state.half_done.get(chain_id).copied() {
+                Some(folder) => _ = state.folders.insert(*chain_id, folder),
+                None => {
+                    state.folders.insert(*chain_id, next);
+                    next = next.saturating_add(1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn make_folders(&self) -> Result<()> {
+        let folders: [(&str, u16); 4] = [
+            (layout::CONTENT, 0o755),
+            (&format!("{}/blobs", layout::CONTENT), 0o755),
+            (&format!("{}/ingest", layout::CONTENT), 0o755),
+            (layout::METADATA, 0o711),
+        ];
+        for (folder, mode) in folders {
+            self.make_dir(layout::at(folder.to_owned()).as_path(), mode)?;
+        }
+        self.make_dir(layout::blobs().as_path(), 0o755)?;
+        self.make_dir(self.places.folder().as_path(), 0o700)?;
+        self.make_dir(self.places.snapshots().as_path(), 0o700)?;
+        if self.stage.apart {
+            self.make_dir(layout::staging().as_path(), 0o700)?;
+            self.make_dir(layout::staged_blobs().as_path(), 0o700)?;
+            self.make_dir(layout::staged_snapshots().as_path(), 0o700)?;
+        }
+        Ok(())
+    }
+
+    fn make_dir(&self, path: TreePath<'_>, mode: u16) -> Result<()> {
+        self.sink.make_dir(path, mode)
+    }
+
+    /// Puts one layer, or what an interrupted run left undone of it.
+    pub(super) fn layer(
+        &self,
+        step: &LayerStep,
+        source: &dyn Source,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let done = self.state().journal.clone();
+        let mut verified = None;
+        if step.blob && !done.blobs.contains_key(&step.diff_id) {
+            let content = source.layer(step.from)?;
+            let blob = self.put_blob(step, &*content, progress)?;
+            self.state().journal.blobs.insert(step.diff_id, blob);
+            verified = Some(step.from);
+        } else if step.blob {
+            progress.advance(step.size);
+        }
+        for (chain_id, parent) in &step.chains {
+            if done.snapshots.contains_key(chain_id) {
+                continue;
+            }
+            let content = source.layer(*chain_id)?;
+            if verified != Some(*chain_id) {
+                self.verify(step, &*content, progress)?;
+            }
+            let snapshot = self.put_snapshot(*chain_id, parent.is_none(), &*content)?;
+            self.state().journal.snapshots.insert(*chain_id, snapshot);
+        }
+        Ok(())
+    }
+
+    fn put_blob(
+        &self,
+        step: &LayerStep,
+        content: &dyn LayerContent,
+        progress: &dyn Progress,
+    ) -> Result<DoneBlob> {
+        let unfinished = self.stage.unfinished(step.diff_id);
+        self.sink.remove(unfinished.as_path())?;
+        let mut tar = content.tar()?;
+        let mut file = self.sink.create(unfinished.as_path(), &self.attributes(0o444))?;
+        let mut meter = Meter { progress, left: step.size };
+        let compression = self.writing.compression;
+        let (digest, size) =
+            blob::compress(&mut tar, &mut file, compression, &mut |read| meter.advance(read))
+                .map_err(|error| sink_error(&*self.sink, unfinished.as_path(), error))?;
+        file.finish()?;
+        meter.end();
+        let place = self.stage.blob(digest);
+        self.sink.rename(unfinished.as_path(), place.as_path())?;
+        Ok(DoneBlob { digest, size })
+    }
+
+    /// Files are linked or copied as they are, so what they are must be known first.
+    fn verify(
+        &self,
+        step: &LayerStep,
+        content: &dyn LayerContent,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let mut tar = content.tar()?;
+        let mut meter = Meter { progress, left: step.size };
+        blob::drain(&mut tar, &mut |read| meter.advance(read))
+            .map_err(|error| from_io(error, || self.sink.tree().place(TreePath::ROOT)))?;
+        meter.end();
+        Ok(())
+    }
+
+    fn put_snapshot(
+        &self,
+        chain_id: ChainId,
+        is_base: bool,
+        content: &dyn LayerContent,
+    ) -> Result<DoneSnapshot> {
+        let (tree, from) = content.files().ok_or_else(|| {
+            let place = self.sink.tree().place(layout::staging().as_path());
+            Error::unsupported(place, format!("layer {chain_id} is not unpacked in its store"))
+        })?;
+        let folder = self.state().folders.get(&chain_id).copied().unwrap_or_default();
+        let snapshot = self.stage.snapshot(chain_id, folder);
+        self.sink.remove(snapshot.as_path())?;
+        self.make_dir(snapshot.as_path(), 0o700)?;
+        let [files, work] = ["fs", "work"]
+            .map(|name| snapshot.as_path().child(name.as_bytes()).unwrap_or_default());
+        let copying = Copying {
+            snapshots: self.writing.snapshots,
+            // containerd extracts a base layer without overlayfs, where a whiteout removes nothing
+            // and leaves nothing (containerd v2 core/diff/apply/apply_linux.go).
+            skip: &|entry: &Entry| is_base && Metadata::is_whiteout(&entry.metadata),
+            skip_xattr: &|key: &[u8]| is_left_behind(key, is_base),
+        };
+        let copied = copy(tree, from.as_path(), &*self.sink, files.as_path(), &copying)?;
+        self.make_dir(work.as_path(), 0o711)?;
+        self.sink.finish_dir(work.as_path(), &self.attributes(0o711))?;
+        self.sink.finish_dir(snapshot.as_path(), &self.attributes(0o700))?;
+        Ok(DoneSnapshot { inodes: copied.inodes, size: copied.allocated })
+    }
+
+    pub(super) fn attributes(&self, mode: u16) -> Attributes {
+        let (uid, gid) = self.owner;
+        Attributes { uid, gid, ..Attributes::root(mode) }
+    }
+}
+
+/// What the kernel noted for its own use while the folder was a container's, or BuildKit's, means
+/// nothing elsewhere; and nothing lies below a base layer that could be hidden.
+fn is_left_behind(key: &[u8], is_base: bool) -> bool {
+    match Mark::of(key) {
+        Some((_, mark)) => mark.is_private() || (is_base && mark == Mark::Opaque),
+        None => false,
+    }
+}
+
+/// Tells of a layer's bytes exactly as many as were planned for it.
+struct Meter<'a> {
+    progress: &'a dyn Progress,
+    left: u64,
+}
+
+impl Meter<'_> {
+    fn advance(&mut self, read: u64) -> io::Result<()> {
+        if self.progress.cancelled() {
+            let stopped = Error::refused("stopped before the end")
+                .hint("run the same command again: it goes on from here");
+            return Err(stopped.into());
+        }
+        let step = read.min(self.left);
+        self.left -= step;
+        self.progress.advance(step);
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.progress.advance(std::mem::take(&mut self.left));
+    }
+}

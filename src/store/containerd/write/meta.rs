@@ -1,0 +1,220 @@
+//! The entries of both bolt files.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::super::schema;
+use crate::digest::{BlobId, ChainId};
+use crate::format::bbolt::{Node, OwnedBucket};
+use crate::format::containerd::{key, value};
+use crate::format::time::Timestamp;
+
+type Bucket<'a> = OwnedBucket<'a>;
+
+/// Labels of one entry.
+pub(super) type Labels = BTreeMap<String, String>;
+
+/// Writes the time of making and of the last change, the first only if there is none.
+fn stamp(bucket: &mut Bucket<'_>, created: Timestamp, updated: Timestamp) {
+    if bucket.get(schema::CREATED_AT).is_none() {
+        bucket.put(schema::CREATED_AT, value::encode_time(created).to_vec());
+    }
+    bucket.put(schema::UPDATED_AT, value::encode_time(updated).to_vec());
+}
+
+/// containerd drops labels without a value, and has no bucket for no labels (containerd v2
+/// core/metadata/boltutil/helpers.go).
+fn put_labels(bucket: &mut Bucket<'_>, labels: &Labels) {
+    for (key, value) in labels.iter().filter(|(_, value)| !value.is_empty()) {
+        bucket.bucket_mut(schema::LABELS).put(key.clone().into_bytes(), value.clone().into_bytes());
+    }
+}
+
+fn varint(number: u64) -> Vec<u8> {
+    value::encode_varint(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// The entries of one namespace of `meta.db`.
+pub(super) struct Namespace<'n, 'a> {
+    bucket: &'n mut Bucket<'a>,
+    now: Timestamp,
+}
+
+impl<'n, 'a> Namespace<'n, 'a> {
+    /// Returns the namespace called `name`, made if there is none, with the buckets that containerd
+    /// makes with the first image.
+    pub(super) fn of(root: &'n mut Bucket<'a>, name: &str, now: Timestamp) -> Self {
+        let v1 = root.bucket_mut(schema::V1);
+        if v1.get(schema::VERSION).is_none() {
+            v1.put(schema::VERSION, value::encode_varint(schema::FIRST_VERSION));
+        }
+        let bucket = v1.bucket_mut(name.as_bytes().to_vec());
+        bucket.path_mut(&[schema::CONTENT, schema::INGESTS]);
+        Self { bucket, now }
+    }
+
+    /// Adds a blob, or labels to one that is there.
+    pub(super) fn add_blob(&mut self, blob: BlobId, size: u64, labels: &Labels) {
+        let digest = blob.to_string();
+        let entry = self.bucket.path_mut(&[schema::CONTENT, schema::BLOB, digest.as_bytes()]);
+        entry.put(schema::SIZE, varint(size));
+        stamp(entry, self.now, self.now);
+        put_labels(entry, labels);
+    }
+
+    /// Adds a committed snapshot; returns its name in the snapshotter's own file.
+    ///
+    /// The number before the last is the one that extraction into an active snapshot would have used.
+    pub(super) fn add_snapshot(
+        &mut self,
+        namespace: &str,
+        snapshotter: &str,
+        chain_id: ChainId,
+        parent: Option<ChainId>,
+    ) -> String {
+        let now = self.now;
+        let key = chain_id.to_string();
+        let all = self.bucket.path_mut(&[schema::SNAPSHOTS, snapshotter.as_bytes()]);
+        let _prepared = all.next_sequence();
+        let number = all.next_sequence();
+        let name = key::BackendKey { namespace: namespace.to_owned(), number, key: key.clone() };
+        let entry = all.bucket_mut(key.clone().into_bytes());
+        entry.put(schema::NAME, name.to_string().into_bytes());
+        stamp(entry, now, now);
+        if let Some(parent) = parent {
+            let parent = parent.to_string();
+            entry.put(schema::PARENT, parent.clone().into_bytes());
+            let parent = all.bucket_mut(parent.into_bytes());
+            parent.bucket_mut(schema::CHILDREN).put(key.into_bytes(), Vec::new());
+        }
+        name.to_string()
+    }
+
+    /// Returns the name of a snapshot in the snapshotter's own file.
+    pub(super) fn snapshot(&self, snapshotter: &str, chain_id: ChainId) -> Option<Vec<u8>> {
+        let key = chain_id.to_string();
+        let entry = self.bucket.at(&[schema::SNAPSHOTS, snapshotter.as_bytes(), key.as_bytes()])?;
+        entry.get(schema::NAME).map(<[u8]>::to_vec)
+    }
+
+    /// Returns the digest that the record `name` points at.
+    pub(super) fn target(&self, name: &str) -> Option<String> {
+        let target = self.bucket.at(&[schema::IMAGES, name.as_bytes(), schema::TARGET])?;
+        Some(String::from_utf8_lossy(target.get(schema::DIGEST)?).into_owned())
+    }
+
+    /// Returns how many records point at `digest`.
+    pub(super) fn count_targets(&self, digest: &str) -> usize {
+        let images = self.bucket.child(schema::IMAGES).into_iter().flat_map(Bucket::iter);
+        let is_target = |node: &Node<'_>| match node {
+            Node::Bucket(record) => {
+                let target = record.child(schema::TARGET);
+                target.and_then(|t| t.get(schema::DIGEST)) == Some(digest.as_bytes())
+            }
+            Node::Value(_) => false,
+        };
+        images.filter(|(_, node)| is_target(node)).count()
+    }
+
+    /// Adds a record, in the place of one of that name.
+    pub(super) fn add_record(&mut self, name: &str, record: &Record) {
+        let images = self.bucket.bucket_mut(schema::IMAGES);
+        images.remove(name.as_bytes());
+        let entry = images.bucket_mut(name.as_bytes().to_vec());
+        stamp(entry, record.created, record.updated);
+        let target = entry.bucket_mut(schema::TARGET);
+        target.put(schema::DIGEST, record.target.to_string().into_bytes());
+        target.put(schema::MEDIA_TYPE, record.media_type.as_bytes().to_vec());
+        target.put(schema::SIZE, varint(record.size));
+        put_labels(entry, &record.labels);
+    }
+
+    /// Gives the record `name` another name.
+    pub(super) fn rename_record(&mut self, name: &str, to: &str) {
+        let images = self.bucket.bucket_mut(schema::IMAGES);
+        if let Some(Node::Bucket(entry)) = images.remove(name.as_bytes()) {
+            images.put_bucket(to.as_bytes().to_vec(), *entry);
+        }
+    }
+
+    pub(super) fn remove_record(&mut self, name: &str) {
+        self.bucket.bucket_mut(schema::IMAGES).remove(name.as_bytes());
+    }
+}
+
+/// An image under one name.
+pub(super) struct Record {
+    pub(super) target: BlobId,
+    pub(super) media_type: &'static str,
+    pub(super) size: u64,
+    pub(super) created: Timestamp,
+    pub(super) updated: Timestamp,
+    pub(super) labels: Labels,
+}
+
+/// One snapshot of the snapshotter's own `metadata.db`.
+pub(super) struct Snapshot {
+    pub(super) name: Vec<u8>,
+    pub(super) parent: Option<Vec<u8>>,
+    pub(super) folder: u64,
+    pub(super) inodes: u64,
+    pub(super) size: u64,
+    pub(super) now: Timestamp,
+}
+
+/// Adds a committed snapshot to a `metadata.db`, unless an interrupted run already has.
+pub(super) fn add_to_backend(root: &mut Bucket<'_>, snapshot: &Snapshot) {
+    let v1 = root.bucket_mut(schema::V1);
+    v1.bucket_mut(schema::PARENTS);
+    let all = v1.bucket_mut(schema::SNAPSHOTS);
+    let parent_folder = snapshot
+        .parent
+        .as_ref()
+        .and_then(|parent| value::uvarint(all.child(parent)?.get(schema::ID)?).ok());
+    all.sequence = all.sequence.max(snapshot.folder);
+    let entry = all.bucket_mut(snapshot.name.clone());
+    entry.put(schema::ID, value::encode_uvarint(snapshot.folder));
+    entry.put(schema::KIND, vec![schema::COMMITTED]);
+    stamp(entry, snapshot.now, snapshot.now);
+    entry.put(schema::INODES, varint(snapshot.inodes));
+    entry.put(schema::SIZE, varint(snapshot.size));
+    if let Some(parent) = &snapshot.parent {
+        entry.put(schema::PARENT, parent.clone());
+    }
+    if let Some(parent) = parent_folder {
+        let link = key::encode_parent_link(parent, snapshot.folder);
+        v1.bucket_mut(schema::PARENTS).put(link, snapshot.name.clone());
+    }
+}
+
+/// Removes the snapshots with these folders from a `metadata.db`.
+pub(super) fn forget(root: &mut Bucket<'_>, folders: &HashSet<u64>) {
+    if folders.is_empty() {
+        return;
+    }
+    let v1 = root.bucket_mut(schema::V1);
+    let is_one = |node: &Node<'_>| match node {
+        Node::Bucket(snapshot) => {
+            let id = snapshot.get(schema::ID).and_then(|id| value::uvarint(id).ok());
+            id.is_some_and(|id| folders.contains(&id))
+        }
+        Node::Value(_) => false,
+    };
+    let is_link = |link: &[u8]| match key::parent_link(link) {
+        Ok((_, child)) => folders.contains(&child),
+        Err(_) => false,
+    };
+    let all = v1.bucket_mut(schema::SNAPSHOTS);
+    let old: Vec<_> = all.iter().filter(|(_, n)| is_one(n)).map(|(k, _)| k.to_vec()).collect();
+    old.iter().for_each(|name| drop(all.remove(name)));
+    let parents = v1.bucket_mut(schema::PARENTS);
+    let old: Vec<_> = parents.iter().map(|(k, _)| k.to_vec()).filter(|k| is_link(k)).collect();
+    old.iter().for_each(|link| drop(parents.remove(link)));
+}
+
+/// Returns every folder that a `metadata.db` names, and the last number it handed out.
+pub(super) fn folders(root: &Bucket<'_>) -> (HashSet<u64>, u64) {
+    let Some(all) = root.at(&[schema::V1, schema::SNAPSHOTS]) else { return Default::default() };
+    let names = all.iter().map(|(name, _)| name);
+    let folders = names.filter_map(|name| value::uvarint(all.child(name)?.get(schema::ID)?).ok());
+    (folders.collect(), all.sequence)
+}

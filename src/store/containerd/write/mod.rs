@@ -1,0 +1,186 @@
+//! Writing into a containerd root: layers first, in a folder of their own; then, at the commit, the
+//! snapshots and blobs to where containerd looks for them, `metadata.db`, and last `meta.db`, whose
+//! rename makes everything visible at once.
+//!
+//! Two bolt files cannot be renamed together. New entries of the snapshotter's file are harmless as
+//! long as `meta.db` does not name them, so it goes first.
+
+mod commit;
+mod image;
+mod layer;
+mod meta;
+mod stage;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::journal::{DoneBlob, Journal};
+use super::layout::{self, Snapshotter};
+use super::read::Containerd;
+use crate::digest::{BlobId, ChainId, DiffId};
+use crate::error::{ErrorKind, Result};
+use crate::format::oci::Platform;
+use crate::model::{Inventory, LayerBlob, StoreKind};
+use crate::op::progress::Progress;
+use crate::store::{Committed, Compression, ImageStep, LayerStep, Source, Target, Writing};
+use crate::tree::{Sink, TreePath, optional};
+use stage::Stage;
+
+/// A containerd root being written.
+pub struct Writer {
+    sink: Arc<dyn Sink>,
+    namespace: String,
+    snapshotter: String,
+    places: Snapshotter,
+    writing: Writing,
+    stage: Stage,
+    inventory: Inventory,
+    /// Owner of the files that belong to the store itself: whoever owns its root.
+    owner: (u32, u32),
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    journal: Journal,
+    /// Chains that were there already or have been planned, with the folder each is to have.
+    folders: BTreeMap<ChainId, u64>,
+    /// Snapshots that an interrupted commit gave to the snapshotter alone, with their folders.
+    half_done: BTreeMap<ChainId, u64>,
+    /// Documents that are staged.
+    documents: HashSet<BlobId>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Opens the containerd root that `sink` is, empty or not. Nothing else may write there meanwhile.
+    ///
+    /// # Errors
+    /// A root whose bolt files cannot be read is not written to.
+    pub fn open(
+        sink: Arc<dyn Sink>,
+        namespace: &str,
+        snapshotter: &str,
+        host: &Platform,
+        writing: Writing,
+    ) -> Result<Self> {
+        let inventory = inventory(&*sink, namespace, snapshotter, host)?;
+        let root = sink.tree().stat(TreePath::ROOT)?;
+        let stage = Stage::new(sink.can_stage(), snapshotter);
+        let journal = Journal::read(&*sink, format!("{:?}", writing.compression))?;
+        let state = Mutex::new(State { journal, ..State::default() });
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            snapshotter: snapshotter.to_owned(),
+            places: Snapshotter::new(snapshotter),
+            owner: (root.uid, root.gid),
+            sink,
+            writing,
+            stage,
+            inventory,
+            state,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the blob of a layer that is in the store already and may be used as it is.
+    ///
+    /// Without compression the image's ID is to be that of `docker save`, so nothing else will do.
+    fn existing_blob(&self, diff_id: DiffId) -> Option<&LayerBlob> {
+        let blob = self.inventory.blobs.get(&diff_id)?;
+        let same = blob.blob.0 == diff_id.0;
+        (same || self.writing.compression != Compression::None).then_some(blob)
+    }
+
+    /// Returns the blob of a layer, whether it was there or has been put there.
+    fn blob(&self, diff_id: DiffId) -> Option<(DoneBlob, bool)> {
+        if let Some(blob) = self.existing_blob(diff_id) {
+            return Some((DoneBlob { digest: blob.blob, size: blob.size }, false));
+        }
+        self.state().journal.blobs.get(&diff_id).map(|blob| (*blob, true))
+    }
+}
+
+fn inventory(
+    sink: &dyn Sink,
+    namespace: &str,
+    snapshotter: &str,
+    host: &Platform,
+) -> Result<Inventory> {
+    let empty = || Inventory::new(StoreKind::Containerd, snapshotter);
+    // The reader wants a tree of its own; what it borrows ends with this call.
+    match Containerd::read(sink.tree(), namespace, snapshotter, host) {
+        Ok((inventory, _)) => Ok(inventory),
+        Err(error) if error.kind() == ErrorKind::Missing => Ok(empty()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Target for Writer {
+    fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    fn has_blob(&self, diff_id: DiffId) -> bool {
+        self.existing_blob(diff_id).is_some()
+    }
+
+    fn begin(&self, steps: &[LayerStep]) -> Result<()> {
+        self.prepare(steps)
+    }
+
+    fn put_layer(
+        &self,
+        step: &LayerStep,
+        source: &dyn Source,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        self.layer(step, source, progress)
+    }
+
+    fn checkpoint(&self) -> Result<()> {
+        let journal = self.state().journal.clone();
+        journal.write(&*self.sink)
+    }
+
+    fn tidy(&self) -> Result<()> {
+        let staging = layout::staging();
+        match optional(self.sink.tree().stat(staging.as_path()))? {
+            Some(_) => self.sink.remove(staging.as_path()),
+            None => Ok(()),
+        }
+    }
+
+    fn commit(&self, images: &[ImageStep]) -> Result<Vec<Committed>> {
+        let documents = images.iter().map(|image| self.documents(image));
+        let documents = documents.collect::<Result<Vec<_>>>()?;
+        self.publish(images, &documents)?;
+        let committed = documents
+            .iter()
+            .map(|document| Committed { id: document.manifest.0.0, findings: Vec::new() });
+        Ok(committed.collect())
+    }
+}
+
+/// Returns the chains that `images` stand on, each after the one below it.
+fn chains_of(images: &[ImageStep]) -> Vec<(ChainId, DiffId, Option<ChainId>)> {
+    let (mut seen, mut chains) = (HashSet::new(), Vec::new());
+    for manifest in images.iter().filter_map(|step| step.image.shown()) {
+        let mut parent = None;
+        for (diff_id, chain_id) in manifest.layers.iter().zip(manifest.chain()) {
+            if seen.insert(chain_id) {
+                chains.push((chain_id, *diff_id, parent));
+            }
+            parent = Some(chain_id);
+        }
+    }
+    chains
+}

@@ -1,0 +1,38 @@
+//! Where things lie until the commit.
+
+use super::super::layout::{self, Snapshotter};
+use crate::digest::{BlobId, ChainId, DiffId};
+use crate::tree::TreePathBuf;
+
+/// A sink that can move things gets them in a folder of ours first; a tar gets them where they stay.
+pub(super) struct Stage {
+    pub(super) apart: bool,
+    places: Snapshotter,
+}
+
+impl Stage {
+    pub(super) fn new(apart: bool, snapshotter: &str) -> Self {
+        Self { apart, places: Snapshotter::new(snapshotter) }
+    }
+
+    pub(super) fn blob(&self, blob: BlobId) -> TreePathBuf {
+        if self.apart { layout::staged_blob(blob) } else { layout::blob(blob) }
+    }
+
+    pub(super) fn unfinished(&self, diff_id: DiffId) -> TreePathBuf {
+        let folder = if self.apart { layout::staged_blobs() } else { layout::blobs() };
+        let name = format!(".tranship-{}", diff_id.hex());
+        folder.as_path().child(name.as_bytes()).unwrap_or_default()
+    }
+
+    pub(super) fn snapshot(&self, chain_id: ChainId, folder: u64) -> TreePathBuf {
+        if self.apart { layout::staged_snapshot(chain_id) } else { self.places.snapshot(folder) }
+    }
+
+    /// Returns where a bolt file is written before it is moved to its name.
+    pub(super) fn new_file(&self, file: &TreePathBuf) -> TreePathBuf {
+        let Some((folder, name)) = file.as_path().split_last() else { return file.clone() };
+        let name = [b".tranship-", name].concat();
+        folder.child(&name).unwrap_or_default()
+    }
+}

@@ -1,0 +1,57 @@
+//! The containers of a data root; both stores' lie in one folder.
+//!
+//! ```text
+//! containers/<64 hex digits>/config.v2.json
+//! ```
+//!
+//! moby v28 daemon/container/container.go
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::format::docker::container;
+use crate::format::raw::decode;
+use crate::model::{Container, Finding, Severity};
+use crate::tree::{Tree, TreePath, TreePathBuf, optional, path, read};
+
+/// Returns the containers of the data root `tree`, and what is wrong with others.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn read_all(tree: &dyn Tree) -> Result<(Vec<Container>, Vec<Finding>)> {
+    let folder = path("containers");
+    let names = optional(tree.names(folder))?.unwrap_or_default();
+    let is_id = |name: &&Vec<u8>| name.len() == 64 && name.iter().all(u8::is_ascii_hexdigit);
+    let read: Vec<_> = names.par_iter().filter(is_id).map(|id| one(tree, folder, id)).collect();
+    let (mut containers, mut findings) = (Vec::new(), Vec::new());
+    for container in read {
+        match container {
+            Ok(container) => containers.push(container),
+            Err(error) => {
+                let code = "container-unreadable";
+                findings.push(Finding::of(code, Severity::WouldNotLoad, &error));
+            }
+        }
+    }
+    Ok((containers, findings))
+}
+
+fn one(tree: &dyn Tree, folder: TreePath<'_>, id: &[u8]) -> Result<Container> {
+    let file = [folder.as_bytes(), id, b"config.v2.json"].join(&b'/');
+    let file = TreePathBuf::new(file).unwrap_or_default();
+    let place = || tree.place(file.as_path());
+    let bytes = read(tree, file.as_path())?;
+    let read: container::Container = decode(&bytes).map_err(|error| error.at(place()))?;
+    if read.id.as_bytes() != id {
+        let what = format!("found the ID `{}`, wanted the folder's name", read.id);
+        return Err(Error::corrupt(place(), what));
+    }
+    Ok(Container {
+        name: read.name().to_owned(),
+        image: read.image.parse().ok(),
+        image_name: read.config.image.clone(),
+        running: read.state.is_live(),
+        driver: read.driver,
+        id: read.id,
+    })
+}

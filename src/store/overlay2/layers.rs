@@ -1,0 +1,103 @@
+//! The layers of a classic store, as its daemon loads them at start.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rayon::prelude::*;
+
+use super::layout::Layout;
+use crate::digest::{ChainId, DiffId, Digest};
+use crate::error::{DecodeError, Error, Result};
+use crate::format::docker::layerdb;
+use crate::model::{Finding, Severity};
+use crate::tree::{Tree, optional, read_within};
+
+/// One folder of layerdb.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) diff_id: DiffId,
+    pub(super) parent: Option<ChainId>,
+    pub(super) size: u64,
+    pub(super) cache_id: String,
+}
+
+/// The files of a folder of layerdb hold one value each.
+const VALUE_LIMIT: u64 = 4096;
+
+/// Returns the layers that a daemon would load, and what is wrong with the others.
+///
+/// Any file that cannot be read makes the daemon pass over the layer and all that stand on it (moby v28
+/// layer/layer_store.go loadLayer).
+pub(super) fn load(
+    tree: &dyn Tree,
+    layout: &Layout,
+) -> Result<(BTreeMap<ChainId, Entry>, Vec<Finding>)> {
+    let names = optional(tree.names(layout.layers().as_path()))?.unwrap_or_default();
+    let is_layer = |name: &Vec<u8>| Digest::from_hex(std::str::from_utf8(name).ok()?).ok();
+    let chain_ids: Vec<_> = names.iter().filter_map(is_layer).map(ChainId).collect();
+    let read = |chain_id: &ChainId| (*chain_id, entry(tree, layout, *chain_id));
+    let read: Vec<_> = chain_ids.par_iter().map(read).collect();
+    let (mut entries, mut findings) = (HashMap::new(), Vec::new());
+    for (chain_id, entry) in read {
+        match entry {
+            Ok(entry) => _ = entries.insert(chain_id, entry),
+            Err(error) => {
+                findings.push(Finding::of("layer-unreadable", Severity::WouldNotLoad, &error));
+            }
+        }
+    }
+    let mut loaded = BTreeMap::new();
+    let mut order: Vec<_> = entries.keys().copied().collect();
+    order.sort_unstable();
+    for chain_id in order {
+        add_with_parents(chain_id, &entries, &mut loaded);
+    }
+    for chain_id in entries.keys().filter(|chain_id| !loaded.contains_key(*chain_id)) {
+        let place = tree.place(layout.layer(*chain_id, "parent").as_path());
+        let error = Error::corrupt(place, "a layer below this one is missing, damaged or above it");
+        findings.push(Finding::of("layer-without-parent", Severity::WouldNotLoad, &error));
+    }
+    findings.sort_by(|a, b| a.place.path.cmp(&b.place.path));
+    Ok((loaded, findings))
+}
+
+/// Moves `chain_id` and the layers below it to `loaded`, if all of them are there and end.
+fn add_with_parents(
+    chain_id: ChainId,
+    entries: &HashMap<ChainId, Entry>,
+    loaded: &mut BTreeMap<ChainId, Entry>,
+) {
+    let mut below = Vec::new();
+    let mut next = Some(chain_id);
+    while let Some(chain_id) = next.filter(|chain_id| !loaded.contains_key(chain_id)) {
+        let Some(entry) = entries.get(&chain_id) else { return };
+        if below.len() > entries.len() {
+            return;
+        }
+        below.push((chain_id, entry));
+        next = entry.parent;
+    }
+    loaded.extend(below.into_iter().map(|(chain_id, entry)| (chain_id, entry.clone())));
+}
+
+fn entry(tree: &dyn Tree, layout: &Layout, chain_id: ChainId) -> Result<Entry> {
+    let file = |key: &str| read_within(tree, layout.layer(chain_id, key).as_path(), VALUE_LIMIT);
+    let at = |key: &'static str| {
+        move |error: DecodeError| error.at(tree.place(layout.layer(chain_id, key).as_path()))
+    };
+    let diff_id = layerdb::diff_id(&file("diff")?).map_err(at("diff"))?;
+    let size = layerdb::size(&file("size")?).map_err(at("size"))?;
+    let cache_id = layerdb::cache_id(&file("cache-id")?).map_err(at("cache-id"))?;
+    let parent = match optional(file("parent"))? {
+        Some(bytes) => Some(layerdb::parent(&bytes).map_err(at("parent"))?),
+        None => None,
+    };
+    // The daemon believes the folder's name. Bytes that hash to the diff ID but stand in another
+    // chain's folder would be given to the wrong images.
+    let meant = ChainId::child(parent, diff_id);
+    if meant != chain_id {
+        let place = tree.place(layout.layer(chain_id, "diff").as_path());
+        let what = format!("found diff ID and parent of chain {meant}, wanted {chain_id}");
+        return Err(Error::corrupt(place, what));
+    }
+    Ok(Entry { diff_id, parent, size: u64::try_from(size).unwrap_or(0), cache_id })
+}
