@@ -1,0 +1,62 @@
+//! Findings as a person reads them.
+
+use crate::cli::render::text::{printable, wrap};
+use crate::cli::rows::{FindingRow, Severity};
+
+/// Returns `findings`, the worst first, as a compiler would list them.
+pub(crate) fn text(findings: &[FindingRow], width: usize) -> String {
+    let mut findings: Vec<&FindingRow> = findings.iter().collect();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings.iter().map(|finding| one(finding, width)).collect()
+}
+
+fn one(finding: &FindingRow, width: usize) -> String {
+    let severity = match finding.severity {
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    };
+    let head = format!(
+        "{severity}[{}]: {}",
+        printable(&finding.code),
+        printable(&finding.what)
+    );
+    let mut out = wrap(&head, width, "  ") + "\n";
+    if !finding.place.is_empty() {
+        out += &format!("  at {}\n", printable(&finding.place));
+    }
+    if let Some(remedy) = &finding.remedy {
+        out += &wrap(&format!("  hint: {}", printable(remedy)), width, "        ");
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    #[test]
+    fn the_worst_comes_first() {
+        let finding = |severity, code: &str, remedy: Option<&str>| FindingRow {
+            code: code.into(),
+            severity,
+            place: "/var/lib/docker/overlay2/9c\n".into(),
+            what: "no image uses this layer".into(),
+            remedy: remedy.map(String::from),
+        };
+        let findings = [
+            finding(Severity::Note, "layer-without-image", None),
+            finding(Severity::Error, "layer-gone", Some("pull the image again")),
+        ];
+        assert_snapshot!(text(&findings, 80), @r"
+        error[layer-gone]: no image uses this layer
+          at /var/lib/docker/overlay2/9c\n
+          hint: pull the image again
+        note[layer-without-image]: no image uses this layer
+          at /var/lib/docker/overlay2/9c\n
+        ");
+    }
+}

@@ -1,0 +1,21 @@
+//! Rows to text.
+
+pub(crate) mod error;
+pub(crate) mod findings;
+pub(crate) mod images;
+pub(crate) mod migrate;
+pub(crate) mod status;
+pub(crate) mod table;
+pub(crate) mod template;
+pub(crate) mod text;
+pub(crate) mod tree;
+pub(crate) mod units;
+
+/// How wide to set text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Widths {
+    /// The terminal's width, for tables; none on a pipe.
+    pub(crate) table: Option<usize>,
+    /// The width of paragraphs.
+    pub(crate) text: usize,
+}

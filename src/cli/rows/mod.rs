@@ -1,0 +1,100 @@
+//! What the verbs show, as plain rows: the text is made from them, and `--json` is them.
+//!
+//! Each verb's rows have a schema in `src/cli/schema/`. Fields are only ever added.
+
+use serde::{Deserialize, Serialize};
+
+pub mod images;
+pub mod migrate;
+pub mod status;
+
+/// A store of images that Docker keeps on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    /// The store of Docker's own graph drivers, such as overlay2.
+    Classic,
+    /// The containerd image store.
+    Containerd,
+}
+
+impl StoreKind {
+    /// Returns the word that arguments, rows and messages use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Containerd => "containerd",
+        }
+    }
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing; changes nothing.
+    Note,
+    /// Something is not as it should be, and was worked around.
+    Warning,
+    /// Something is damaged or missing.
+    Error,
+}
+
+/// Something found on the way that needs a look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FindingRow {
+    /// A stable code, such as `layer-without-image`.
+    pub code: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Where it was found: a path in a tree, with the byte where one is known.
+    pub place: String,
+    /// What was found.
+    pub what: String,
+    /// What can be done about it, if anything.
+    pub remedy: Option<String>,
+}
+
+/// Returns whether any of `findings` is more than a note.
+#[must_use]
+pub fn any_matter(findings: &[FindingRow]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.severity > Severity::Note)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use schemars::{JsonSchema, schema_for};
+
+    use super::*;
+
+    /// Run with `TRANSHIP_BLESS=1` to write the schemas anew, and look at the difference: a field
+    /// that is gone or has another type breaks everyone who reads the JSON.
+    fn assert_schema<T: JsonSchema>(name: &str, committed: &str) {
+        let schema = schema_for!(T);
+        let generated = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
+        if std::env::var_os("TRANSHIP_BLESS").is_some() {
+            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/schema");
+            std::fs::write(dir.join(name), generated).expect("the schema folder is writable");
+            return;
+        }
+        assert_eq!(
+            generated, committed,
+            "{name} differs; bless it if fields were only added"
+        );
+    }
+
+    #[test]
+    fn the_committed_schemas_are_those_of_the_rows() {
+        assert_schema::<images::ImageList>("images.json", include_str!("../schema/images.json"));
+        assert_schema::<status::Status>("status.json", include_str!("../schema/status.json"));
+        assert_schema::<migrate::Migration>("migrate.json", include_str!("../schema/migrate.json"));
+    }
+}

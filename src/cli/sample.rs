@@ -1,0 +1,227 @@
+//! Rows like those of a host that switched stores, for the tests of what is shown.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::cli::rows::StoreKind;
+use crate::cli::rows::images::{AttestationRow, ImageRow, PlatformRow};
+use crate::cli::rows::migrate::{
+    Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
+};
+use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
+
+pub(crate) fn now() -> Timestamp {
+    "2026-11-20T17:27:46Z".parse().expect("a time")
+}
+
+fn image(id: &str, created: &str, size: u64, names: &[&str]) -> ImageRow {
+    ImageRow {
+        store: StoreKind::Classic,
+        driver: "overlay2".into(),
+        hidden: true,
+        id: format!("sha256:{id:0<64}"),
+        names: names.iter().map(|name| (*name).into()).collect(),
+        digests: Vec::new(),
+        created: created.parse().ok(),
+        size: Some(size),
+        shared_size: None,
+        unique_size: None,
+        dangling: names.is_empty(),
+        layers: vec![format!("sha256:{:0<64}", "1a7e")],
+        platforms: vec![PlatformRow {
+            digest: None,
+            size: None,
+            ..platform("amd64", None, true)
+        }],
+        attestations: Vec::new(),
+        labels: BTreeMap::new(),
+        parent: None,
+        intermediate: false,
+        containers: Some(0),
+        last_tagged: None,
+    }
+}
+
+fn platform(architecture: &str, variant: Option<&str>, present: bool) -> PlatformRow {
+    PlatformRow {
+        os: "linux".into(),
+        architecture: architecture.into(),
+        variant: variant.map(String::from),
+        digest: Some(format!(
+            "sha256:{:0<64}",
+            if present { "ad64" } else { "a764" }
+        )),
+        present,
+        size: present.then_some(22_280),
+    }
+}
+
+/// Newest first, as Docker lists them.
+pub(crate) fn images() -> Vec<ImageRow> {
+    let app = "registry.example.com:5000/team/app";
+    let labels = BTreeMap::from([("app".to_owned(), "3".to_owned())]);
+    let names = [format!("{app}:v3"), format!("{app}:latest")];
+    let by_digest = format!("127.0.0.1:5000/lib/bydigest@sha256:{:0<64}", "607341a3");
+    vec![
+        ImageRow {
+            labels: labels.clone(),
+            ..image(
+                "0081f5a699c7",
+                "2026-11-20T17:27:43Z",
+                2_065_000,
+                &[&names[0], &names[1]],
+            )
+        },
+        image("5f7df114d75a", "2026-11-20T17:27:43Z", 2_063_000, &[]),
+        image(
+            "a6153feb13c0",
+            "2026-11-20T17:27:42Z",
+            2_063_000,
+            &["tiny/base:1"],
+        ),
+        ImageRow {
+            store: StoreKind::Containerd,
+            driver: "overlayfs".into(),
+            hidden: false,
+            digests: vec![format!("multi/arch@sha256:{:0<64}", "7738375643e0")],
+            labels: BTreeMap::from([("app".to_owned(), "m".to_owned())]),
+            platforms: vec![
+                platform("amd64", None, true),
+                platform("arm64", Some("v8"), false),
+            ],
+            attestations: vec![AttestationRow {
+                digest: format!("sha256:{:0<64}", "a77e57"),
+                subject: platform("amd64", None, true).digest,
+                present: true,
+                size: Some(1340),
+            }],
+            ..image(
+                "7738375643e0",
+                "2026-11-20T17:27:41Z",
+                22_280,
+                &["multi/arch:1"],
+            )
+        },
+        ImageRow {
+            digests: vec![by_digest],
+            dangling: false,
+            ..image("607341a3bb34", "2026-11-20T17:16:04Z", 2_063_000, &[])
+        },
+        image(
+            "45eef71f9c7e",
+            "2024-02-29T12:34:56.789Z",
+            6_216_000,
+            &["weird:1"],
+        ),
+    ]
+}
+
+/// The classic store hidden behind the containerd store.
+pub(crate) fn status() -> Status {
+    let store = |store, driver: &str, images, containers, bytes, hidden: bool| StoreRow {
+        store,
+        driver: driver.into(),
+        path: "/var/lib/docker".into(),
+        images,
+        containers,
+        bytes: Some(bytes),
+        open_by_daemon: !hidden,
+        hidden,
+    };
+    let choice = |store, why: &str| ChoiceRow {
+        store: Some(store),
+        why: why.into(),
+    };
+    let flag = "features.containerd-snapshotter is true in /etc/docker/daemon.json";
+    Status {
+        roots: vec![RootRow {
+            path: "/var/lib/docker".into(),
+            stores: vec![
+                store(StoreKind::Classic, "overlay2", 12, 6, 24_500_000, true),
+                store(StoreKind::Containerd, "overlayfs", 2, 1, 3_249_000, false),
+            ],
+            next_start: NextStart {
+                docker_28: choice(StoreKind::Containerd, flag),
+                docker_29: choice(StoreKind::Containerd, flag),
+                rancher_auto: choice(StoreKind::Classic, "there are classic images"),
+            },
+            changes: vec![ChangeRow {
+                to: StoreKind::Classic,
+                what: "set features.containerd-snapshotter to false in /etc/docker/daemon.json, \
+                       or move its images"
+                    .into(),
+                command: Some("tranship migrate --to containerd".into()),
+            }],
+            findings: Vec::new(),
+        }],
+    }
+}
+
+/// The plan of moving [`images`] to the containerd store.
+pub(crate) fn migration() -> Migration {
+    let end = |store, driver: &str, path: &str| EndRow {
+        store,
+        driver: driver.into(),
+        path: path.into(),
+    };
+    let moved = |row: ImageRow| MovedImage {
+        becomes: (row.names != ["weird:1"]).then(|| format!("sha256:{:f<64}", &row.id[7..17])),
+        action: if row.names.is_empty() {
+            Action::Present
+        } else {
+            Action::Add
+        },
+        id: row.id,
+        names: [row.names, row.digests].concat(),
+        layers: row.layers,
+        size: row.size,
+    };
+    let classic = images()
+        .into_iter()
+        .filter(|row| row.store == StoreKind::Classic);
+    let step = |what: &str, command: &str| StepRow {
+        what: what.into(),
+        command: Some(command.into()),
+    };
+    Migration {
+        dry_run: true,
+        source: end(StoreKind::Classic, "overlay2", "/var/lib/docker"),
+        target: end(
+            StoreKind::Containerd,
+            "overlayfs",
+            "/var/lib/docker/containerd/daemon",
+        ),
+        images: classic.map(moved).collect(),
+        layers: LayerCounts {
+            total: 9,
+            to_read: 8,
+            reused: 1,
+        },
+        bytes: ByteCounts {
+            read: 14_470_000,
+            write: 8_200_000,
+            free: Some(81_000_000_000),
+            needed: 9_000_000,
+        },
+        losses: vec![LossRow {
+            image: "weird:1".into(),
+            what: "two entries of one layer have the same path; the second is kept".into(),
+        }],
+        stays: vec![StayRow {
+            what: "6 containers".into(),
+            why: "their files belong to overlay2; commit those whose changes matter first".into(),
+        }],
+        findings: Vec::new(),
+        next_steps: vec![
+            step(
+                "Make Docker use the containerd store from its next start on.",
+                "tranship switch",
+            ),
+            step(
+                "Start Docker and look at the images.",
+                "systemctl start docker && docker images",
+            ),
+        ],
+    }
+}
