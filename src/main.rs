@@ -1,5 +1,5 @@
 //! The `tranship` command.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    tranship::cli::main()
 }

@@ -1,1 +1,110 @@
-//! cli
+//! How a person asks and is answered: arguments, an operation, its rows on a stream.
+
+mod args;
+mod completions;
+pub mod exit;
+mod filter;
+mod host;
+mod images;
+mod migrate;
+pub mod ops;
+mod progress;
+mod render;
+pub mod rows;
+#[cfg(test)]
+mod sample;
+mod size;
+mod status;
+pub mod ui;
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap_complete::CompleteEnv;
+
+use self::args::{Cli, Verb};
+use self::exit::Exit;
+use self::ops::Ops;
+use self::ui::Ui;
+use crate::error::Result;
+
+/// Runs the command on this process's arguments and streams.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let (mut out, mut err) = (io::BufWriter::new(io::stdout()), io::stderr());
+    let mut ui = Ui::process(&mut out, &mut err);
+    if let Some(code) = complete(&args, &mut ui) {
+        return code;
+    }
+    match Cli::try_parse_from(args) {
+        Ok(cli) => run(&cli, &mut ui, &host::Host).into(),
+        Err(error) => usage(&error, &mut ui),
+    }
+}
+
+/// Answers a shell that asks for completions.
+fn complete(args: &[OsString], ui: &mut Ui<'_>) -> Option<ExitCode> {
+    let typed = args.iter().skip_while(|word| *word != "--").skip(1);
+    let words: Vec<OsString> = typed.cloned().collect();
+    let command = || args::completing(&words, host::image_names);
+    let asked = CompleteEnv::with_factory(command).var(completions::VARIABLE);
+    match asked.try_complete(
+        args.iter().cloned(),
+        std::env::current_dir().ok().as_deref(),
+    ) {
+        Ok(true) => Some(Exit::Done.into()),
+        Ok(false) => None,
+        Err(error) => Some(usage(&error, ui)),
+    }
+}
+
+/// Shows what clap has to say: help and version on stdout, usage errors on stderr.
+fn usage(error: &clap::Error, ui: &mut Ui<'_>) -> ExitCode {
+    let text = error.render();
+    if error.use_stderr() {
+        let plain = if ui.err_is_terminal {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        };
+        ui.note(&plain);
+        return Exit::Failed.into();
+    }
+    let plain = if ui.width.is_some() {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    };
+    let printed = ui.print(&plain).and_then(|()| ui.flush());
+    finish(printed.map(|()| Exit::Done), ui).into()
+}
+
+/// Runs one verb and says how it ended.
+pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
+    let exit = match &cli.verb {
+        Verb::Status(args) => status::run(args, ui, ops),
+        Verb::Images(args) => images::run(args, ui, ops),
+        Verb::Migrate(args) => migrate::run(args, ui, ops),
+        Verb::Completions(args) => completions::run(args, ui),
+    };
+    let flushed = ui.flush();
+    finish(exit.and_then(|exit| flushed.map(|()| exit)), ui)
+}
+
+/// A reader that has heard enough is no failure; any other error is told and decides the exit code.
+fn finish(exit: Result<Exit>, ui: &mut Ui<'_>) -> Exit {
+    match exit {
+        Ok(exit) => exit,
+        Err(error) if ui::is_broken_pipe(&error) => Exit::Done,
+        Err(error) => {
+            ui.error(&error);
+            Exit::from(&error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

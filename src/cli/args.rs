@@ -1,0 +1,137 @@
+//! What may be typed.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use clap_complete::CompletionCandidate;
+use clap_complete::engine::{ArgValueCompleter, PathCompleter, ValueCompleter};
+
+use crate::cli::ops::Where;
+use crate::cli::{completions, images, migrate, status};
+
+/// Move container images between Docker's two on-disk stores, with every daemon stopped
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "\
+Exit codes: 0 done, 1 done with findings, 2 failed, 3 refused")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Status(status::Args),
+    Images(images::Args),
+    Migrate(migrate::Args),
+    Completions(completions::Args),
+}
+
+/// Where the parts of a data root are if they are not in their usual places.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Places {
+    /// Look for the containerd store in DIR
+    ///
+    /// For a daemon that uses the system's containerd rather than its own: often
+    /// /var/lib/containerd.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    containerd_root: Option<PathBuf>,
+
+    /// Read the daemon's configuration from FILE
+    ///
+    /// The default is /etc/docker/daemon.json, or its rootless counterpart.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    daemon_config: Option<PathBuf>,
+}
+
+impl Places {
+    /// Returns where to look, for the data root `root`.
+    pub(crate) fn at(&self, root: Option<PathBuf>) -> Where {
+        Where {
+            root,
+            containerd_root: self.containerd_root.clone(),
+            daemon_config: self.daemon_config.clone(),
+        }
+    }
+}
+
+/// Tells the names of the images at a place, for completion.
+pub(crate) type ImageNames = fn(&Where) -> Vec<String>;
+
+/// Returns the command with completion of image names, for a shell that completes `words`.
+pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) -> clap::Command {
+    let (root, _) = migrate::split(words, None, |path| path.is_dir());
+    let at = Places::default().at(root);
+    let names = move |current: &OsStr| candidates(&image_names(&at), current);
+    let images = ArgValueCompleter::new(names.clone());
+    let paths_and_images = ArgValueCompleter::new(move |current: &OsStr| {
+        let mut all = names(current);
+        all.extend(PathCompleter::any().complete(current));
+        all
+    });
+    Cli::command().mut_subcommand("migrate", |migrate| {
+        migrate
+            .mut_arg("targets", |arg| arg.add(paths_and_images))
+            .mut_arg("exclude", |arg| arg.add(images))
+    })
+}
+
+fn candidates(names: &[String], current: &OsStr) -> Vec<CompletionCandidate> {
+    let current = current.to_string_lossy();
+    names
+        .iter()
+        .filter(|name| name.starts_with(&*current))
+        .map(CompletionCandidate::new)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_imperative_and_has_no_full_stop() {
+        for verb in Cli::command().get_subcommands() {
+            let about = verb
+                .get_about()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                about.starts_with(char::is_uppercase),
+                "{}: {about}",
+                verb.get_name()
+            );
+            for arg in verb.get_arguments() {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(
+                    !help.is_empty() && !help.ends_with('.'),
+                    "{}: {help}",
+                    arg.get_id()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn image_names_complete() {
+        let names = ["tiny/base:1", "weird:1"].map(String::from);
+        let found = candidates(&names, OsStr::new("ti"));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].get_value(), "tiny/base:1");
+        let mut command = completing(&["tranship".into()], |_| vec!["tiny/base:1".into()]);
+        let words = ["tranship", "migrate", "ti"].map(Into::into).to_vec();
+        let found = clap_complete::engine::complete(&mut command, words, 2, None);
+        let found = found.expect("completion reads no file here");
+        assert!(
+            found
+                .iter()
+                .any(|candidate| candidate.get_value() == "tiny/base:1")
+        );
+    }
+}

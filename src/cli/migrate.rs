@@ -1,0 +1,269 @@
+//! `tranship migrate`
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::ValueHint;
+
+use crate::cli::args::Places;
+use crate::cli::exit::Exit;
+use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
+use crate::cli::progress::Display;
+use crate::cli::render::{findings, migrate};
+use crate::cli::rows::migrate::Migration;
+use crate::cli::rows::{StoreKind, any_matter};
+use crate::cli::size;
+use crate::cli::ui::Ui;
+use crate::error::{Error, Result};
+
+/// Move images from one store to the other
+///
+/// The source is only read, and keeps everything. The target gets its images all at once, at the
+/// end: a run that is interrupted has changed nothing that Docker sees, and the next run goes on
+/// from there. Every daemon that uses either store must be stopped.
+///
+/// Name images as `docker` does, by name or ID; without one, all images move. The first argument is
+/// the data root instead if it is `.` or `..`, begins with `/`, `./` or `../`, or holds a `/` and
+/// exists; say --root PATH to leave no doubt.
+#[derive(Clone, Debug, clap::Args)]
+#[command(override_usage = "tranship migrate [OPTIONS] --to <STORE> [PATH] [IMAGE]...")]
+#[command(after_long_help = "\
+Examples:
+  tranship migrate --to containerd --dry-run
+  tranship migrate --to containerd --switch
+  tranship migrate --to containerd busybox app:v2 --on-conflict replace
+  tranship migrate /mnt/old/docker --to containerd --exclude 'ci/*'
+  tranship migrate --to containerd --into moved.tar --snapshots none")]
+pub(crate) struct Args {
+    /// The data root, then the images to move
+    ///
+    /// Without a path: this host's own data root. Without an image: all.
+    #[arg(value_name = "PATH|IMAGE", value_hint = ValueHint::AnyPath)]
+    targets: Vec<OsString>,
+
+    /// Read the data root at PATH, and take every argument for an image
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    root: Option<PathBuf>,
+
+    /// Move to this store
+    #[arg(long, value_name = "STORE")]
+    to: To,
+
+    /// Leave out names that match GLOB; may be given more than once
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+
+    /// Move untagged and intermediate images too
+    #[arg(long)]
+    all: bool,
+
+    /// Compress layers with zstd[:1-22], gzip[:1-9] or none
+    ///
+    /// Only layers that have no packed form yet: those that came from a registry and still have
+    /// their bytes keep them, and so their digest.
+    #[arg(long, value_name = "METHOD", default_value = "zstd", value_parser = compress)]
+    compress: Compress,
+
+    /// Bring unpacked layers to the target in this way
+    #[arg(long, value_name = "WAY", value_enum, default_value_t = Snapshots::Auto)]
+    snapshots: Snapshots,
+
+    /// Decide who keeps a name that another image of the target has
+    #[arg(long, value_name = "RULE", value_enum, default_value_t = OnConflict::Keep)]
+    on_conflict: OnConflict,
+
+    /// Show the plan and stop
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+
+    /// Make Docker use the target from its next start on
+    #[arg(long, conflicts_with = "into")]
+    switch: bool,
+
+    /// Refuse if the images are larger than SIZE, such as 10GB
+    ///
+    /// Read as Docker reads DOCKER_MIGRATE_SNAPSHOTTER_THRESHOLD: units are decimal, even if written
+    /// MiB.
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    threshold: Option<u64>,
+
+    /// Write a new store to DIR or FILE.tar instead of the one beside the source
+    #[arg(long, value_name = "DIR|FILE.tar", value_hint = ValueHint::AnyPath)]
+    into: Option<PathBuf>,
+
+    #[command(flatten)]
+    places: Places,
+
+    /// Work on N layers at once; by default one for each core
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+
+    /// Print only what went wrong
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The stores one can move to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum To {
+    /// The containerd image store, Docker's default since version 29
+    Containerd,
+}
+
+/// Plans the migration, shows the plan, carries it out and shows what became of it.
+pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
+    let request = request(args)?;
+    let prepared = ops.prepare(&request)?;
+    let silent = args.quiet || args.json;
+    if !silent {
+        ui.print(&migrate::plan(prepared.plan(), ui.widths()))?;
+        ui.flush()?;
+    }
+    let done = match request.dry_run {
+        true => prepared.plan().clone(),
+        false => {
+            let progress = Display::new(!silent && ui.err_is_terminal)?;
+            prepared.apply(&progress)?
+        }
+    };
+    show(&done, args, ui)?;
+    Ok(Exit::with_findings(any_matter(&done.findings)))
+}
+
+fn show(done: &Migration, args: &Args, ui: &mut Ui<'_>) -> Result<()> {
+    if args.json {
+        return ui.json(done);
+    }
+    if !args.quiet {
+        ui.print(&migrate::outcome(done, ui.widths()))?;
+    }
+    ui.note(&findings::text(&done.findings, ui.text_width()));
+    Ok(())
+}
+
+fn request(args: &Args) -> Result<MigrateRequest> {
+    let (root, images) = split(&args.targets, args.root.as_deref(), Path::exists);
+    let images = images.iter().map(name).collect::<Result<_>>()?;
+    Ok(MigrateRequest {
+        at: args.places.at(root),
+        to: match args.to {
+            To::Containerd => StoreKind::Containerd,
+        },
+        images,
+        exclude: args.exclude.clone(),
+        all: args.all,
+        compress: args.compress,
+        snapshots: args.snapshots,
+        on_conflict: args.on_conflict,
+        dry_run: args.dry_run,
+        switch: args.switch,
+        threshold: args.threshold,
+        into: args.into.clone(),
+        jobs: args.jobs,
+    })
+}
+
+fn name(image: &OsString) -> Result<String> {
+    let text = image.to_str().ok_or_else(|| {
+        let shown = crate::error::printable(image.as_encoded_bytes()).into_owned();
+        Error::refused(format!("`{shown}` is no image name"))
+    })?;
+    Ok(text.to_owned())
+}
+
+/// Tells the data root from the images. `exists` is asked only about a first target that could be
+/// either.
+pub(crate) fn split<'a>(
+    targets: &'a [OsString],
+    root: Option<&Path>,
+    exists: impl FnOnce(&Path) -> bool,
+) -> (Option<PathBuf>, &'a [OsString]) {
+    match targets.split_first() {
+        _ if root.is_some() => (root.map(Path::to_owned), targets),
+        Some((first, images)) if is_path(first, exists) => (Some(first.into()), images),
+        _ => (None, targets),
+    }
+}
+
+fn is_path(target: &OsString, exists: impl FnOnce(&Path) -> bool) -> bool {
+    let (path, bytes) = (Path::new(target), target.as_encoded_bytes());
+    let plainly = bytes == b"." || bytes == b".." || path.is_absolute();
+    plainly
+        || bytes.starts_with(b"./")
+        || bytes.starts_with(b"../")
+        || (bytes.contains(&b'/') && exists(path))
+}
+
+fn compress(text: &str) -> std::result::Result<Compress, String> {
+    let (method, level) = match text.split_once(':') {
+        Some((method, level)) => (method, Some(level)),
+        None => (text, None),
+    };
+    let wrong = || format!("`{text}` is not zstd[:1-22], gzip[:1-9] or none");
+    let level_to = |most: u8, usual: u8| match level {
+        None => Ok(usual),
+        Some(level) => level
+            .parse()
+            .ok()
+            .filter(|n| (1..=most).contains(n))
+            .ok_or_else(wrong),
+    };
+    match method {
+        "zstd" => level_to(22, 3).map(Compress::Zstd),
+        "gzip" => level_to(9, 6).map(Compress::Gzip),
+        "none" if level.is_none() => Ok(Compress::None),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_told_from_an_image() {
+        let here = |targets: &[&str], root: Option<&str>| {
+            let targets: Vec<OsString> = targets.iter().map(OsString::from).collect();
+            let exists = |path: &Path| path == Path::new("old/docker");
+            let (root, images) = split(&targets, root.map(Path::new), exists);
+            (root.map(|root| root.display().to_string()), images.len())
+        };
+        let path = |path: &str| Some(path.to_owned());
+        for (targets, root, wanted) in [
+            (&[][..], None, (None, 0)),
+            (&["busybox"], None, (None, 1)),
+            (&["team/app:1", "b"], None, (None, 2)),
+            (&["old/docker", "b"], None, (path("old/docker"), 1)),
+            (&["b", "old/docker"], None, (None, 2)),
+            (&["/gone"], None, (path("/gone"), 0)),
+            (&["."], None, (path("."), 0)),
+            (&["./x", "y"], None, (path("./x"), 1)),
+            (&["old/docker"], Some("/r"), (path("/r"), 1)),
+        ] {
+            assert_eq!(here(targets, root), wanted, "{targets:?}");
+        }
+    }
+
+    #[test]
+    fn a_compression_is_a_method_and_a_level_it_has() {
+        for (text, wanted) in [
+            ("zstd", Compress::Zstd(3)),
+            ("zstd:19", Compress::Zstd(19)),
+            ("gzip", Compress::Gzip(6)),
+            ("gzip:1", Compress::Gzip(1)),
+            ("none", Compress::None),
+        ] {
+            assert_eq!(compress(text), Ok(wanted));
+        }
+        for bad in [
+            "", "zstd:", "zstd:23", "zstd:0", "gzip:10", "none:1", "xz", "zstd:-1",
+        ] {
+            assert!(compress(bad).is_err(), "{bad}");
+        }
+    }
+}

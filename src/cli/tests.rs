@@ -1,0 +1,169 @@
+use super::*;
+use crate::cli::ops::{Images, MigrateRequest, Prepared, Where};
+use crate::cli::rows::migrate::Migration;
+use crate::cli::rows::status::Status;
+use crate::cli::rows::{FindingRow, Severity};
+use crate::error::Error;
+use crate::op::progress::Progress;
+
+/// Answers with the sample rows, and with a finding if it is to have one.
+#[derive(Debug, Default)]
+struct Sample {
+    finding: bool,
+}
+
+impl Sample {
+    fn findings(&self) -> Vec<FindingRow> {
+        let finding = FindingRow {
+            code: "layer-without-image".into(),
+            severity: Severity::Warning,
+            place: "/d/overlay2/9c".into(),
+            what: "no image uses this layer".into(),
+            remedy: None,
+        };
+        if self.finding {
+            vec![finding]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+impl Ops for Sample {
+    fn status(&self, _: &Where) -> Result<Status> {
+        Ok(sample::status())
+    }
+
+    fn images(&self, at: &Where) -> Result<Images> {
+        match &at.root {
+            Some(_) => Err(Error::refused("dockerd is running").hint("stop it")),
+            None => Ok(Images {
+                rows: sample::images(),
+                findings: self.findings(),
+            }),
+        }
+    }
+
+    fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
+        let plan = Migration {
+            dry_run: request.dry_run,
+            ..sample::migration()
+        };
+        Ok(Box::new(Planned(plan)))
+    }
+}
+
+#[derive(Debug)]
+struct Planned(Migration);
+
+impl Prepared for Planned {
+    fn plan(&self) -> &Migration {
+        &self.0
+    }
+
+    fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Migration> {
+        assert!(!self.0.dry_run, "a dry run carries nothing out");
+        progress.start(10, 1);
+        progress.advance(10);
+        Ok(self.0)
+    }
+}
+
+fn tranship(words: &str, ops: &Sample) -> (Exit, String, String) {
+    let words = std::iter::once("tranship").chain(words.split_whitespace());
+    let cli = Cli::try_parse_from(words).expect("the words are a command");
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = run(&cli, &mut Ui::plain(&mut out, &mut err, sample::now()), ops);
+    let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
+    (exit, text(out), text(err))
+}
+
+#[test]
+fn every_verb_speaks_json_on_stdout_and_nothing_else() {
+    for words in [
+        "status --json",
+        "images --json",
+        "migrate --to containerd -n --json",
+    ] {
+        let (exit, out, err) = tranship(words, &Sample::default());
+        assert_eq!((exit, err.as_str()), (Exit::Done, ""), "{words}");
+        assert!(
+            serde_json::from_str::<serde_json::Value>(&out).is_ok(),
+            "{words}: {out}"
+        );
+    }
+    let (_, out, _) = tranship("images --json", &Sample::default());
+    let rows: Vec<rows::images::ImageRow> = serde_json::from_str(&out).expect("rows");
+    assert_eq!(rows, sample::images());
+}
+
+#[test]
+fn data_goes_to_stdout_and_findings_to_stderr() {
+    let (exit, out, err) = tranship(
+        "images -q --filter dangling=true",
+        &Sample { finding: true },
+    );
+    assert_eq!(exit, Exit::Findings);
+    assert_eq!(out, "5f7df114d75a\n607341a3bb34\n");
+    assert_eq!(
+        err,
+        "warning[layer-without-image]: no image uses this layer\n  at /d/overlay2/9c\n"
+    );
+}
+
+#[test]
+fn a_refusal_says_why_and_what_to_do() {
+    let (exit, out, err) = tranship("images /d", &Sample::default());
+    assert_eq!((exit, out.as_str()), (Exit::Refused, ""));
+    assert_eq!(err, "error: dockerd is running\n\nhint: stop it\n");
+}
+
+#[test]
+fn a_migration_shows_its_plan_then_its_outcome() {
+    let (exit, out, err) = tranship("migrate --to containerd", &Sample::default());
+    assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+    let plan = out.find("From  classic").expect("the plan");
+    let done = out.find("Done: 3 images").expect("the outcome");
+    assert!(plan < done, "{out}");
+    let (_, out, _) = tranship("migrate --to containerd -n", &Sample::default());
+    assert!(out.contains("this was a dry run"), "{out}");
+    let quiet = tranship("migrate --to containerd -q", &Sample::default());
+    assert_eq!(quiet, (Exit::Done, String::new(), String::new()));
+}
+
+#[test]
+fn a_format_with_a_digest_shows_digests() {
+    let format = "images --filter store=containerd --format {{.Repository}}@{{.Digest}}";
+    let (_, out, _) = tranship(format, &Sample::default());
+    assert!(out.starts_with("multi/arch@sha256:7738"), "{out}");
+}
+
+#[test]
+fn words_that_are_no_command_are_a_usage_error() {
+    for words in [
+        "tranship",
+        "tranship migrate",
+        "tranship migrate --to podman",
+        "tranship images --format {{.Nope}}",
+        "tranship images --filter size=1",
+        "tranship images --tree --json",
+        "tranship migrate --to containerd --threshold lots",
+        "tranship migrate --to containerd --jobs 0",
+        "tranship migrate --to containerd --switch --into x",
+    ] {
+        let error = Cli::try_parse_from(words.split_whitespace()).expect_err(words);
+        assert_eq!(error.exit_code(), 2, "{words}");
+    }
+}
+
+#[test]
+fn every_shell_gets_a_script() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let (exit, out, _) = tranship(&format!("completions {shell}"), &Sample::default());
+        assert_eq!(exit, Exit::Done);
+        assert!(
+            out.contains("tranship") && out.contains("COMPLETE"),
+            "{shell}"
+        );
+    }
+}
