@@ -79,11 +79,7 @@ pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) 
 
 fn candidates(names: &[String], current: &OsStr) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
-    names
-        .iter()
-        .filter(|name| name.starts_with(&*current))
-        .map(CompletionCandidate::new)
-        .collect()
+    names.iter().filter(|name| name.starts_with(&*current)).map(CompletionCandidate::new).collect()
 }
 
 #[cfg(test)]
@@ -98,22 +94,11 @@ mod tests {
     #[test]
     fn help_is_imperative_and_has_no_full_stop() {
         for verb in Cli::command().get_subcommands() {
-            let about = verb
-                .get_about()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            assert!(
-                about.starts_with(char::is_uppercase),
-                "{}: {about}",
-                verb.get_name()
-            );
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(about.starts_with(char::is_uppercase), "{}: {about}", verb.get_name());
             for arg in verb.get_arguments() {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-                assert!(
-                    !help.is_empty() && !help.ends_with('.'),
-                    "{}: {help}",
-                    arg.get_id()
-                );
+                assert!(!help.is_empty() && !help.ends_with('.'), "{}: {help}", arg.get_id());
             }
         }
     }
@@ -128,10 +113,6 @@ mod tests {
         let words = ["tranship", "migrate", "ti"].map(Into::into).to_vec();
         let found = clap_complete::engine::complete(&mut command, words, 2, None);
         let found = found.expect("completion reads no file here");
-        assert!(
-            found
-                .iter()
-                .any(|candidate| candidate.get_value() == "tiny/base:1")
-        );
+        assert!(found.iter().any(|candidate| candidate.get_value() == "tiny/base:1"));
     }
 }

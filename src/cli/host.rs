@@ -23,14 +23,8 @@ impl Ops for Host {
 }
 
 fn unread(at: &Where) -> Error {
-    let root = at
-        .root
-        .as_ref()
-        .map_or("this host".into(), |root| root.to_string_lossy());
-    Error::unsupported(
-        Place::new(root, Vec::new()),
-        "this build reads no image store yet",
-    )
+    let root = at.root.as_ref().map_or("this host".into(), |root| root.to_string_lossy());
+    Error::unsupported(Place::new(root, Vec::new()), "this build reads no image store yet")
 }
 
 /// Returns the names of the images at `at`, for completion; none if they cannot be read.

@@ -87,10 +87,7 @@ fn template(text: &str) -> std::result::Result<Template, String> {
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
     let found = ops.images(&args.places.at(args.path.clone()))?;
     let rows = select(found.rows, args, ui)?;
-    let (hidden, list) = (
-        rows.iter().filter(|row| row.hidden).count(),
-        ImageList(rows),
-    );
+    let (hidden, list) = (rows.iter().filter(|row| row.hidden).count(), ImageList(rows));
     if args.json {
         ui.json(&list)?;
     } else {
@@ -111,10 +108,7 @@ fn select(rows: Vec<ImageRow>, args: &Args, ui: &Ui<'_>) -> Result<Vec<ImageRow>
 }
 
 fn shown(rows: &[ImageRow], args: &Args, ui: &Ui<'_>) -> Result<String> {
-    let names_digest = args
-        .format
-        .as_ref()
-        .is_some_and(|format| format.names("Digest"));
+    let names_digest = args.format.as_ref().is_some_and(|format| format.names("Digest"));
     let style = Style {
         digests: args.digests || names_digest,
         no_trunc: args.no_trunc,

@@ -207,11 +207,7 @@ fn compress(text: &str) -> std::result::Result<Compress, String> {
     let wrong = || format!("`{text}` is not zstd[:1-22], gzip[:1-9] or none");
     let level_to = |most: u8, usual: u8| match level {
         None => Ok(usual),
-        Some(level) => level
-            .parse()
-            .ok()
-            .filter(|n| (1..=most).contains(n))
-            .ok_or_else(wrong),
+        Some(level) => level.parse().ok().filter(|n| (1..=most).contains(n)).ok_or_else(wrong),
     };
     match method {
         "zstd" => level_to(22, 3).map(Compress::Zstd),
@@ -260,9 +256,7 @@ mod tests {
         ] {
             assert_eq!(compress(text), Ok(wanted));
         }
-        for bad in [
-            "", "zstd:", "zstd:23", "zstd:0", "gzip:10", "none:1", "xz", "zstd:-1",
-        ] {
+        for bad in ["", "zstd:", "zstd:23", "zstd:0", "gzip:10", "none:1", "xz", "zstd:-1"] {
             assert!(compress(bad).is_err(), "{bad}");
         }
     }

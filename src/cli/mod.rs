@@ -51,10 +51,7 @@ fn complete(args: &[OsString], ui: &mut Ui<'_>) -> Option<ExitCode> {
     let words: Vec<OsString> = typed.cloned().collect();
     let command = || args::completing(&words, host::image_names);
     let asked = CompleteEnv::with_factory(command).var(completions::VARIABLE);
-    match asked.try_complete(
-        args.iter().cloned(),
-        std::env::current_dir().ok().as_deref(),
-    ) {
+    match asked.try_complete(args.iter().cloned(), std::env::current_dir().ok().as_deref()) {
         Ok(true) => Some(Exit::Done.into()),
         Ok(false) => None,
         Err(error) => Some(usage(&error, ui)),
@@ -65,19 +62,11 @@ fn complete(args: &[OsString], ui: &mut Ui<'_>) -> Option<ExitCode> {
 fn usage(error: &clap::Error, ui: &mut Ui<'_>) -> ExitCode {
     let text = error.render();
     if error.use_stderr() {
-        let plain = if ui.err_is_terminal {
-            text.ansi().to_string()
-        } else {
-            text.to_string()
-        };
+        let plain = if ui.err_is_terminal { text.ansi().to_string() } else { text.to_string() };
         ui.note(&plain);
         return Exit::Failed.into();
     }
-    let plain = if ui.width.is_some() {
-        text.ansi().to_string()
-    } else {
-        text.to_string()
-    };
+    let plain = if ui.width.is_some() { text.ansi().to_string() } else { text.to_string() };
     let printed = ui.print(&plain).and_then(|()| ui.flush());
     finish(printed.map(|()| Exit::Done), ui).into()
 }

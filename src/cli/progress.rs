@@ -41,21 +41,14 @@ impl Display {
     pub(crate) fn new(visible: bool) -> Result<Self> {
         let cancelled = Arc::new(AtomicBool::new(false));
         listen(&cancelled).map_err(|error| Error::io(Place::new("signals", Vec::new()), error))?;
-        let target = if visible {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
+        let target =
+            if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Ok(Self::on(target, cancelled))
     }
 
     fn on(target: ProgressDrawTarget, cancelled: Arc<AtomicBool>) -> Self {
         let bar = ProgressBar::with_draw_target(None, target).with_style(style(WAITING));
-        Self {
-            bar,
-            layers: Arc::default(),
-            cancelled,
-        }
+        Self { bar, layers: Arc::default(), cancelled }
     }
 }
 
@@ -118,11 +111,7 @@ fn working(layers: Arc<Layers>) -> ProgressStyle {
             let _ = out.write_str(&units::fine_size(state.len().unwrap_or(0)));
         })
         .with_key("rate", |state: &ProgressState, out: Out<'_>| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a rate"
-            )]
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
             let _ = out.write_str(&units::fine_size(state.per_sec() as u64));
         })
         .with_key("layers", move |_: &ProgressState, out: Out<'_>| {
@@ -202,11 +191,7 @@ mod tests {
         assert!(shown.contains("1MB of 4MB"), "{shown}");
         assert!(shown.contains("2/3 layers"), "{shown}");
         drop(display);
-        assert_eq!(
-            screen.text().trim(),
-            "",
-            "the bar is gone when the work is done"
-        );
+        assert_eq!(screen.text().trim(), "", "the bar is gone when the work is done");
     }
 
     /// Once only in this process: a second signal would end it, as it should.

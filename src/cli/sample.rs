@@ -29,11 +29,7 @@ fn image(id: &str, created: &str, size: u64, names: &[&str]) -> ImageRow {
         unique_size: None,
         dangling: names.is_empty(),
         layers: vec![format!("sha256:{:0<64}", "1a7e")],
-        platforms: vec![PlatformRow {
-            digest: None,
-            size: None,
-            ..platform("amd64", None, true)
-        }],
+        platforms: vec![PlatformRow { digest: None, size: None, ..platform("amd64", None, true) }],
         attestations: Vec::new(),
         labels: BTreeMap::new(),
         parent: None,
@@ -48,10 +44,7 @@ fn platform(architecture: &str, variant: Option<&str>, present: bool) -> Platfor
         os: "linux".into(),
         architecture: architecture.into(),
         variant: variant.map(String::from),
-        digest: Some(format!(
-            "sha256:{:0<64}",
-            if present { "ad64" } else { "a764" }
-        )),
+        digest: Some(format!("sha256:{:0<64}", if present { "ad64" } else { "a764" })),
         present,
         size: present.then_some(22_280),
     }
@@ -66,54 +59,31 @@ pub(crate) fn images() -> Vec<ImageRow> {
     vec![
         ImageRow {
             labels: labels.clone(),
-            ..image(
-                "0081f5a699c7",
-                "2026-11-20T17:27:43Z",
-                2_065_000,
-                &[&names[0], &names[1]],
-            )
+            ..image("0081f5a699c7", "2026-11-20T17:27:43Z", 2_065_000, &[&names[0], &names[1]])
         },
         image("5f7df114d75a", "2026-11-20T17:27:43Z", 2_063_000, &[]),
-        image(
-            "a6153feb13c0",
-            "2026-11-20T17:27:42Z",
-            2_063_000,
-            &["tiny/base:1"],
-        ),
+        image("a6153feb13c0", "2026-11-20T17:27:42Z", 2_063_000, &["tiny/base:1"]),
         ImageRow {
             store: StoreKind::Containerd,
             driver: "overlayfs".into(),
             hidden: false,
             digests: vec![format!("multi/arch@sha256:{:0<64}", "7738375643e0")],
             labels: BTreeMap::from([("app".to_owned(), "m".to_owned())]),
-            platforms: vec![
-                platform("amd64", None, true),
-                platform("arm64", Some("v8"), false),
-            ],
+            platforms: vec![platform("amd64", None, true), platform("arm64", Some("v8"), false)],
             attestations: vec![AttestationRow {
                 digest: format!("sha256:{:0<64}", "a77e57"),
                 subject: platform("amd64", None, true).digest,
                 present: true,
                 size: Some(1340),
             }],
-            ..image(
-                "7738375643e0",
-                "2026-11-20T17:27:41Z",
-                22_280,
-                &["multi/arch:1"],
-            )
+            ..image("7738375643e0", "2026-11-20T17:27:41Z", 22_280, &["multi/arch:1"])
         },
         ImageRow {
             digests: vec![by_digest],
             dangling: false,
             ..image("607341a3bb34", "2026-11-20T17:16:04Z", 2_063_000, &[])
         },
-        image(
-            "45eef71f9c7e",
-            "2024-02-29T12:34:56.789Z",
-            6_216_000,
-            &["weird:1"],
-        ),
+        image("45eef71f9c7e", "2024-02-29T12:34:56.789Z", 6_216_000, &["weird:1"]),
     ]
 }
 
@@ -129,10 +99,7 @@ pub(crate) fn status() -> Status {
         open_by_daemon: !hidden,
         hidden,
     };
-    let choice = |store, why: &str| ChoiceRow {
-        store: Some(store),
-        why: why.into(),
-    };
+    let choice = |store, why: &str| ChoiceRow { store: Some(store), why: why.into() };
     let flag = "features.containerd-snapshotter is true in /etc/docker/daemon.json";
     Status {
         roots: vec![RootRow {
@@ -167,37 +134,21 @@ pub(crate) fn migration() -> Migration {
     };
     let moved = |row: ImageRow| MovedImage {
         becomes: (row.names != ["weird:1"]).then(|| format!("sha256:{:f<64}", &row.id[7..17])),
-        action: if row.names.is_empty() {
-            Action::Present
-        } else {
-            Action::Add
-        },
+        action: if row.names.is_empty() { Action::Present } else { Action::Add },
         id: row.id,
         names: [row.names, row.digests].concat(),
         layers: row.layers,
         size: row.size,
     };
-    let classic = images()
-        .into_iter()
-        .filter(|row| row.store == StoreKind::Classic);
-    let step = |what: &str, command: &str| StepRow {
-        what: what.into(),
-        command: Some(command.into()),
-    };
+    let classic = images().into_iter().filter(|row| row.store == StoreKind::Classic);
+    let step =
+        |what: &str, command: &str| StepRow { what: what.into(), command: Some(command.into()) };
     Migration {
         dry_run: true,
         source: end(StoreKind::Classic, "overlay2", "/var/lib/docker"),
-        target: end(
-            StoreKind::Containerd,
-            "overlayfs",
-            "/var/lib/docker/containerd/daemon",
-        ),
+        target: end(StoreKind::Containerd, "overlayfs", "/var/lib/docker/containerd/daemon"),
         images: classic.map(moved).collect(),
-        layers: LayerCounts {
-            total: 9,
-            to_read: 8,
-            reused: 1,
-        },
+        layers: LayerCounts { total: 9, to_read: 8, reused: 1 },
         bytes: ByteCounts {
             read: 14_470_000,
             write: 8_200_000,
@@ -214,14 +165,8 @@ pub(crate) fn migration() -> Migration {
         }],
         findings: Vec::new(),
         next_steps: vec![
-            step(
-                "Make Docker use the containerd store from its next start on.",
-                "tranship switch",
-            ),
-            step(
-                "Start Docker and look at the images.",
-                "systemctl start docker && docker images",
-            ),
+            step("Make Docker use the containerd store from its next start on.", "tranship switch"),
+            step("Start Docker and look at the images.", "systemctl start docker && docker images"),
         ],
     }
 }

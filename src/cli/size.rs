@@ -6,9 +6,7 @@
 /// `DOCKER_MIGRATE_SNAPSHOTTER_THRESHOLD`: moby daemon/daemon.go, go-units FromHumanSize.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is no size; wanted one like 10GB, 500MB or 0");
-    let end = text
-        .rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ')
-        .ok_or_else(wrong)?;
+    let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ').ok_or_else(wrong)?;
     let (number, unit) = match text[end..].strip_prefix(' ') {
         Some(unit) => (&text[..end], unit),
         None => text.split_at(end + 1),
@@ -16,19 +14,12 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let number: f64 = number.parse().map_err(|_| wrong())?;
     let bytes = number * scale(unit).ok_or_else(wrong)?;
     // Docker keeps sizes in an int64.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a bound, and i64::MAX + 1 is exact"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a bound, and i64::MAX + 1 is exact")]
     let most = i64::MAX as f64;
     if !(0.0..most).contains(&bytes) {
         return Err(wrong());
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked above"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     Ok(bytes as u64)
 }
 

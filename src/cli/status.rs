@@ -46,7 +46,5 @@ pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
         ui.print(&status::text(&status, ui.widths()))?;
         ui.note(&status::findings(&status, ui.text_width()));
     }
-    Ok(Exit::with_findings(
-        status.roots.iter().any(|root| any_matter(&root.findings)),
-    ))
+    Ok(Exit::with_findings(status.roots.iter().any(|root| any_matter(&root.findings))))
 }

@@ -21,11 +21,7 @@ impl Sample {
             what: "no image uses this layer".into(),
             remedy: None,
         };
-        if self.finding {
-            vec![finding]
-        } else {
-            Vec::new()
-        }
+        if self.finding { vec![finding] } else { Vec::new() }
     }
 }
 
@@ -37,18 +33,12 @@ impl Ops for Sample {
     fn images(&self, at: &Where) -> Result<Images> {
         match &at.root {
             Some(_) => Err(Error::refused("dockerd is running").hint("stop it")),
-            None => Ok(Images {
-                rows: sample::images(),
-                findings: self.findings(),
-            }),
+            None => Ok(Images { rows: sample::images(), findings: self.findings() }),
         }
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
-        let plan = Migration {
-            dry_run: request.dry_run,
-            ..sample::migration()
-        };
+        let plan = Migration { dry_run: request.dry_run, ..sample::migration() };
         Ok(Box::new(Planned(plan)))
     }
 }
@@ -80,17 +70,10 @@ fn tranship(words: &str, ops: &Sample) -> (Exit, String, String) {
 
 #[test]
 fn every_verb_speaks_json_on_stdout_and_nothing_else() {
-    for words in [
-        "status --json",
-        "images --json",
-        "migrate --to containerd -n --json",
-    ] {
+    for words in ["status --json", "images --json", "migrate --to containerd -n --json"] {
         let (exit, out, err) = tranship(words, &Sample::default());
         assert_eq!((exit, err.as_str()), (Exit::Done, ""), "{words}");
-        assert!(
-            serde_json::from_str::<serde_json::Value>(&out).is_ok(),
-            "{words}: {out}"
-        );
+        assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{words}: {out}");
     }
     let (_, out, _) = tranship("images --json", &Sample::default());
     let rows: Vec<rows::images::ImageRow> = serde_json::from_str(&out).expect("rows");
@@ -99,10 +82,7 @@ fn every_verb_speaks_json_on_stdout_and_nothing_else() {
 
 #[test]
 fn data_goes_to_stdout_and_findings_to_stderr() {
-    let (exit, out, err) = tranship(
-        "images -q --filter dangling=true",
-        &Sample { finding: true },
-    );
+    let (exit, out, err) = tranship("images -q --filter dangling=true", &Sample { finding: true });
     assert_eq!(exit, Exit::Findings);
     assert_eq!(out, "5f7df114d75a\n607341a3bb34\n");
     assert_eq!(
@@ -161,9 +141,6 @@ fn every_shell_gets_a_script() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let (exit, out, _) = tranship(&format!("completions {shell}"), &Sample::default());
         assert_eq!(exit, Exit::Done);
-        assert!(
-            out.contains("tranship") && out.contains("COMPLETE"),
-            "{shell}"
-        );
+        assert!(out.contains("tranship") && out.contains("COMPLETE"), "{shell}");
     }
 }

@@ -28,23 +28,14 @@ pub struct Ui<'a> {
 
 impl fmt::Debug for Ui<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ui")
-            .field("width", &self.width)
-            .field("now", &self.now)
-            .finish()
+        f.debug_struct("Ui").field("width", &self.width).field("now", &self.now).finish()
     }
 }
 
 impl<'a> Ui<'a> {
     /// Returns a `Ui` for two streams that are no terminals.
     pub fn plain(out: &'a mut dyn Write, err: &'a mut dyn Write, now: Timestamp) -> Self {
-        Self {
-            out,
-            err,
-            width: None,
-            err_is_terminal: false,
-            now,
-        }
+        Self { out, err, width: None, err_is_terminal: false, now }
     }
 
     /// Returns a `Ui` for this process's own streams, given as `out` and `err`.
@@ -55,13 +46,7 @@ impl<'a> Ui<'a> {
             .flatten()
             .map(|width| usize::from(width).max(20));
         let err_is_terminal = io::stderr().is_terminal();
-        Self {
-            out,
-            err,
-            width,
-            err_is_terminal,
-            now: Timestamp::now(),
-        }
+        Self { out, err, width, err_is_terminal, now: Timestamp::now() }
     }
 
     /// Returns how wide to set paragraphs.
@@ -72,10 +57,7 @@ impl<'a> Ui<'a> {
 
     /// Returns how wide to set tables and paragraphs.
     pub(crate) fn widths(&self) -> Widths {
-        Widths {
-            table: self.width,
-            text: self.text_width(),
-        }
+        Widths { table: self.width, text: self.text_width() }
     }
 
     /// Writes `text` to stdout as it is.
@@ -141,9 +123,7 @@ mod tests {
         let mut ui = Ui::plain(&mut out, &mut err, Timestamp::UNIX_EPOCH);
         let error = ui.print("x").expect_err("the pipe is closed");
         assert!(is_broken_pipe(&error));
-        assert!(!is_broken_pipe(&stdout_failed(
-            io::ErrorKind::StorageFull.into()
-        )));
+        assert!(!is_broken_pipe(&stdout_failed(io::ErrorKind::StorageFull.into())));
         assert!(!is_broken_pipe(&Error::refused("no")));
     }
 }

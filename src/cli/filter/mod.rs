@@ -93,10 +93,8 @@ pub(crate) fn apply(
     filters: &[Filter],
     now: Timestamp,
 ) -> Result<Vec<ImageRow>> {
-    let checks: Vec<Check> = filters
-        .iter()
-        .map(|filter| check(filter, &rows, now))
-        .collect::<Result<_>>()?;
+    let checks: Vec<Check> =
+        filters.iter().map(|filter| check(filter, &rows, now)).collect::<Result<_>>()?;
     let globs: Vec<&GlobMatcher> = filters
         .iter()
         .filter_map(|filter| match filter {
@@ -104,14 +102,10 @@ pub(crate) fn apply(
             _ => None,
         })
         .collect();
-    let rows = rows
-        .into_iter()
-        .filter(|row| checks.iter().all(|check| check(row)));
+    let rows = rows.into_iter().filter(|row| checks.iter().all(|check| check(row)));
     match globs.is_empty() {
         true => Ok(rows.collect()),
-        false => Ok(rows
-            .filter_map(|row| keep_matching_names(row, &globs))
-            .collect()),
+        false => Ok(rows.filter_map(|row| keep_matching_names(row, &globs)).collect()),
     }
 }
 
@@ -123,11 +117,7 @@ fn check<'a>(filter: &'a Filter, rows: &[ImageRow], now: Timestamp) -> Result<Ch
         Filter::Until(until) => before(Some(until.at(now))),
         Filter::Since(image) => {
             let limit = find(image, rows)?.created;
-            Box::new(move |row| {
-                row.created
-                    .zip(limit)
-                    .is_some_and(|(made, limit)| made > limit)
-            })
+            Box::new(move |row| row.created.zip(limit).is_some_and(|(made, limit)| made > limit))
         }
         Filter::Dangling(wanted) => Box::new(|row| is_untagged(row, *wanted) == *wanted),
         Filter::Label(key, value) => Box::new(move |row| {
@@ -141,11 +131,7 @@ fn check<'a>(filter: &'a Filter, rows: &[ImageRow], now: Timestamp) -> Result<Ch
 }
 
 fn before<'a>(limit: Option<Timestamp>) -> Check<'a> {
-    Box::new(move |row| {
-        row.created
-            .zip(limit)
-            .is_some_and(|(made, limit)| made < limit)
-    })
+    Box::new(move |row| row.created.zip(limit).is_some_and(|(made, limit)| made < limit))
 }
 
 /// In the classic store an image that only a digest names is dangling when dangling images are asked
@@ -157,9 +143,7 @@ fn is_untagged(row: &ImageRow, wanted: bool) -> bool {
 fn keep_matching_names(mut row: ImageRow, globs: &[&GlobMatcher]) -> Option<ImageRow> {
     let matches = |name: &String| {
         let repository = repository(name);
-        globs
-            .iter()
-            .any(|glob| glob.is_match(name) || glob.is_match(repository))
+        globs.iter().any(|glob| glob.is_match(name) || glob.is_match(repository))
     };
     row.names.retain(matches);
     row.digests.retain(matches);
@@ -184,19 +168,15 @@ fn find<'r>(wanted: &str, rows: &'r [ImageRow]) -> Result<&'r ImageRow> {
     let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
     let is_hex = !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit());
     let by_id = |row: &&ImageRow| {
-        is_hex
-            && row
-                .id
-                .strip_prefix("sha256:")
-                .is_some_and(|id| id.starts_with(hex))
+        is_hex && row.id.strip_prefix("sha256:").is_some_and(|id| id.starts_with(hex))
     };
     let first = |found: Vec<&'r ImageRow>| found.into_iter().min_by_key(|row| row.hidden);
     let found: Vec<&ImageRow> = rows.iter().filter(by_id).collect();
     match first(rows.iter().filter(named).collect()) {
         Some(row) => Ok(row),
-        None if found.iter().any(|row| row.id != found[0].id) => Err(Error::refused(format!(
-            "`{wanted}` is the start of more than one image ID"
-        ))),
+        None if found.iter().any(|row| row.id != found[0].id) => {
+            Err(Error::refused(format!("`{wanted}` is the start of more than one image ID")))
+        }
         None => first(found).ok_or_else(|| {
             Error::refused(format!("no image is called `{wanted}`"))
                 .hint("`tranship images --all` lists every image here")
@@ -206,9 +186,7 @@ fn find<'r>(wanted: &str, rows: &'r [ImageRow]) -> Result<&'r ImageRow> {
 
 /// Docker's short form of a name: no `docker.io/library/`, always a tag or digest.
 pub(crate) fn familiar(name: &str) -> String {
-    let short = name
-        .strip_prefix("docker.io/")
-        .or_else(|| name.strip_prefix("index.docker.io/"));
+    let short = name.strip_prefix("docker.io/").or_else(|| name.strip_prefix("index.docker.io/"));
     let short = short.map_or(name, |rest| rest.strip_prefix("library/").unwrap_or(rest));
     match repository(short) == short {
         true => format!("{short}:latest"),

@@ -23,9 +23,7 @@ impl Until {
             format!("`{text}` is no time; wanted one like 24h, 2026-02-28 or 2026-02-28T12:00:00Z")
         };
         if let Ok(seconds) = text.parse::<i64>() {
-            return Timestamp::from_second(seconds)
-                .map(Self::At)
-                .map_err(|_| wrong());
+            return Timestamp::from_second(seconds).map(Self::At).map_err(|_| wrong());
         }
         if let Ok(moment) = text.parse::<Timestamp>() {
             return Ok(Self::At(moment));
@@ -37,9 +35,7 @@ impl Until {
                 .map(|zoned| Self::At(zoned.timestamp()))
                 .map_err(|_| wrong());
         }
-        text.parse::<SignedDuration>()
-            .map(Self::Ago)
-            .map_err(|_| wrong())
+        text.parse::<SignedDuration>().map(Self::Ago).map_err(|_| wrong())
     }
 
     /// Returns the moment, counted from `now`.

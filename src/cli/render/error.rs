@@ -17,10 +17,7 @@ pub(crate) fn text(error: &Error, width: usize) -> String {
         out += &format!("  {}\n", printable(found));
     }
     if let Some(hint) = error.advice() {
-        out += &format!(
-            "\n{}\n",
-            wrap(&format!("hint: {}", printable(hint)), width, "      ")
-        );
+        out += &format!("\n{}\n", wrap(&format!("hint: {}", printable(hint)), width, "      "));
     }
     out
 }
@@ -78,9 +75,6 @@ mod tests {
             text(&error, 80),
             "error: damaged data\n  at /d/a\\u{1b}[2Jb\n  found 3, wanted 4\n"
         );
-        assert_eq!(
-            text(&Error::refused("dockerd is up"), 80),
-            "error: dockerd is up\n"
-        );
+        assert_eq!(text(&Error::refused("dockerd is up"), 80), "error: dockerd is up\n");
     }
 }

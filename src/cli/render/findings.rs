@@ -16,11 +16,7 @@ fn one(finding: &FindingRow, width: usize) -> String {
         Severity::Warning => "warning",
         Severity::Error => "error",
     };
-    let head = format!(
-        "{severity}[{}]: {}",
-        printable(&finding.code),
-        printable(&finding.what)
-    );
+    let head = format!("{severity}[{}]: {}", printable(&finding.code), printable(&finding.what));
     let mut out = wrap(&head, width, "  ") + "\n";
     if !finding.place.is_empty() {
         out += &format!("  at {}\n", printable(&finding.place));

@@ -57,10 +57,7 @@ pub(crate) struct Line<'a> {
 pub(crate) fn sort(rows: &mut [ImageRow]) {
     rows.sort_by(|a, b| {
         let name = |row: &'_ ImageRow| (row.names.is_empty(), row.names.first().cloned());
-        b.created
-            .cmp(&a.created)
-            .then_with(|| name(a).cmp(&name(b)))
-            .then_with(|| a.id.cmp(&b.id))
+        b.created.cmp(&a.created).then_with(|| name(a).cmp(&name(b))).then_with(|| a.id.cmp(&b.id))
     });
 }
 
@@ -73,36 +70,22 @@ pub(crate) fn lines(rows: &[ImageRow], style: Style) -> Vec<Line<'_>> {
 }
 
 fn lines_of(row: &ImageRow, style: Style) -> Vec<Line<'_>> {
-    let line = |repository, tag, digest| Line {
-        row,
-        repository,
-        tag,
-        digest,
-        style,
-    };
+    let line = |repository, tag, digest| Line { row, repository, tag, digest, style };
     let mut lines = Vec::new();
     let tagged: Vec<(&str, &str)> = row.names.iter().filter_map(|name| tag_of(name)).collect();
     for (repository, tag) in &tagged {
         let digests: Vec<&str> = match style.digests {
-            true => digests_of(row)
-                .filter(|(of, _)| of == repository)
-                .map(|(_, d)| d)
-                .collect(),
+            true => digests_of(row).filter(|(of, _)| of == repository).map(|(_, d)| d).collect(),
             false => Vec::new(),
         };
         match digests.is_empty() {
             true => lines.push(line(*repository, *tag, NONE)),
-            false => lines.extend(
-                digests
-                    .iter()
-                    .map(|digest| line(*repository, *tag, *digest)),
-            ),
+            false => lines.extend(digests.iter().map(|digest| line(*repository, *tag, *digest))),
         }
     }
     let mut seen: Vec<&str> = tagged.iter().map(|(repository, _)| *repository).collect();
-    for (repository, digest) in digests_of(row)
-        .filter(|(of, _)| !seen.contains(of))
-        .collect::<Vec<_>>()
+    for (repository, digest) in
+        digests_of(row).filter(|(of, _)| !seen.contains(of)).collect::<Vec<_>>()
     {
         if style.digests {
             lines.push(line(repository, NONE, digest));
@@ -112,11 +95,7 @@ fn lines_of(row: &ImageRow, style: Style) -> Vec<Line<'_>> {
         seen.push(repository);
     }
     if lines.is_empty() {
-        lines.push(line(
-            row.names.first().map_or(NONE, String::as_str),
-            NONE,
-            NONE,
-        ));
+        lines.push(line(row.names.first().map_or(NONE, String::as_str), NONE, NONE));
     }
     lines
 }
@@ -145,11 +124,7 @@ pub(crate) fn short(id: &str) -> &str {
 impl Line<'_> {
     /// Returns the image's ID, short unless asked for whole.
     pub(crate) fn id(&self) -> &str {
-        if self.style.no_trunc {
-            &self.row.id
-        } else {
-            short(&self.row.id)
-        }
+        if self.style.no_trunc { &self.row.id } else { short(&self.row.id) }
     }
 }
 
@@ -178,27 +153,17 @@ impl Fields for Line<'_> {
 
 /// Returns the store's name, and whether it is hidden.
 pub(crate) fn store_cell(row: &ImageRow) -> String {
-    format!(
-        "{}{}",
-        row.store.name(),
-        if row.hidden { " (hidden)" } else { "" }
-    )
+    format!("{}{}", row.store.name(), if row.hidden { " (hidden)" } else { "" })
 }
 
 /// Returns the IDs of `rows`, one for each line the table would have, as Docker does.
 pub(crate) fn ids(rows: &[ImageRow], style: Style) -> String {
-    lines(rows, style)
-        .iter()
-        .map(|line| format!("{}\n", line.id()))
-        .collect()
+    lines(rows, style).iter().map(|line| format!("{}\n", line.id())).collect()
 }
 
 /// Returns the table of `rows`.
 pub(crate) fn text(rows: &[ImageRow], style: Style) -> String {
-    let mut columns = vec![
-        Column::gives("REPOSITORY", 1, 12),
-        Column::gives("TAG", 2, 8),
-    ];
+    let mut columns = vec![Column::gives("REPOSITORY", 1, 12), Column::gives("TAG", 2, 8)];
     if style.digests {
         columns.push(Column::gives("DIGEST", 7, 19));
     }
@@ -230,12 +195,7 @@ mod tests {
     use crate::cli::sample;
 
     fn style(digests: bool, width: Option<usize>) -> Style {
-        Style {
-            digests,
-            no_trunc: false,
-            now: sample::now(),
-            width,
-        }
+        Style { digests, no_trunc: false, now: sample::now(), width }
     }
 
     #[test]
@@ -298,10 +258,8 @@ mod tests {
             ("other", "<none>", "sha256:c"),
         ];
         assert_eq!(got, wanted);
-        let got: Vec<_> = lines(&rows, style(false, None))
-            .iter()
-            .map(|l| (l.repository, l.tag))
-            .collect();
+        let got: Vec<_> =
+            lines(&rows, style(false, None)).iter().map(|l| (l.repository, l.tag)).collect();
         assert_eq!(got, [("tiny/base", "1"), ("other", "<none>")]);
     }
 
@@ -329,10 +287,7 @@ mod tests {
         rows.reverse();
         rows[0].created = None;
         sort(&mut rows);
-        assert_eq!(
-            rows.last().map(|row| &row.id),
-            wanted.last().map(|row| &row.id)
-        );
+        assert_eq!(rows.last().map(|row| &row.id), wanted.last().map(|row| &row.id));
         assert!(rows.is_sorted_by(|a, b| a.created >= b.created));
     }
 }

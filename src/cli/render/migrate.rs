@@ -27,20 +27,12 @@ pub(crate) fn outcome(done: &Migration, widths: Widths) -> String {
         true => "Nothing was written: this was a dry run.".to_owned(),
         false => result(done),
     };
-    format!(
-        "\n{}\n{}",
-        wrap(&summary, widths.text, ""),
-        next_steps(&done.next_steps, widths.text)
-    )
+    format!("\n{}\n{}", wrap(&summary, widths.text, ""), next_steps(&done.next_steps, widths.text))
 }
 
 fn end(end: &EndRow) -> String {
     let store = end.store.name();
-    format!(
-        "{store} ({}) at {}",
-        printable(&end.driver),
-        printable(&end.path)
-    )
+    format!("{store} ({}) at {}", printable(&end.driver), printable(&end.path))
 }
 
 fn moving(images: &[MovedImage]) -> u64 {
@@ -61,22 +53,13 @@ fn images(images: &[MovedImage], width: Option<usize>) -> String {
         vec![
             name(image),
             short(&image.id).to_owned(),
-            image
-                .becomes
-                .as_deref()
-                .map(short)
-                .unwrap_or_default()
-                .to_owned(),
+            image.becomes.as_deref().map(short).unwrap_or_default().to_owned(),
             image.layers.len().to_string(),
             image.size.map_or_else(String::new, units::size),
             action(image.action).to_owned(),
         ]
     };
-    table(
-        &columns,
-        &images.iter().map(cells).collect::<Vec<_>>(),
-        width,
-    )
+    table(&columns, &images.iter().map(cells).collect::<Vec<_>>(), width)
 }
 
 fn name(image: &MovedImage) -> String {
@@ -99,11 +82,7 @@ fn action(action: Action) -> &'static str {
 fn cost(plan: &Migration) -> String {
     let layers = &plan.layers;
     let moves = count(moving(&plan.images), "image");
-    let verb = if moving(&plan.images) == 1 {
-        "moves"
-    } else {
-        "move"
-    };
+    let verb = if moving(&plan.images) == 1 { "moves" } else { "move" };
     format!(
         "{moves} {verb}. Of {}, {} must be read ({}) and {} there already. {}",
         count(layers.total, "layer"),
@@ -115,11 +94,7 @@ fn cost(plan: &Migration) -> String {
 }
 
 fn are(n: u64) -> String {
-    if n == 1 {
-        "1 is".to_owned()
-    } else {
-        format!("{n} are")
-    }
+    if n == 1 { "1 is".to_owned() } else { format!("{n} are") }
 }
 
 fn room(bytes: &ByteCounts) -> String {
@@ -153,10 +128,7 @@ fn losses(plan: &Migration, width: usize) -> String {
     }
     let line = |loss: &LossRow| item(&format!("{}: {}", loss.image, loss.what), width);
     let lines: String = plan.losses.iter().map(line).collect();
-    format!(
-        "\nThe {} store cannot keep:\n{lines}",
-        plan.target.store.name()
-    )
+    format!("\nThe {} store cannot keep:\n{lines}", plan.target.store.name())
 }
 
 fn stays(stays: &[StayRow], width: usize) -> String {
@@ -164,10 +136,7 @@ fn stays(stays: &[StayRow], width: usize) -> String {
         return String::new();
     }
     let line = |stay: &StayRow| item(&format!("{}: {}", stay.what, stay.why), width);
-    format!(
-        "\nWhat stays where it is:\n{}",
-        stays.iter().map(line).collect::<String>()
-    )
+    format!("\nWhat stays where it is:\n{}", stays.iter().map(line).collect::<String>())
 }
 
 fn item(text: &str, width: usize) -> String {
@@ -180,11 +149,7 @@ fn next_steps(steps: &[StepRow], width: usize) -> String {
     }
     let mut out = "\nNext:\n".to_owned();
     for (n, step) in steps.iter().enumerate() {
-        out += &wrap(
-            &format!("  {}. {}", n + 1, printable(&step.what)),
-            width,
-            "     ",
-        );
+        out += &wrap(&format!("  {}. {}", n + 1, printable(&step.what)), width, "     ");
         out.push('\n');
         if let Some(command) = &step.command {
             out += &format!("     $ {}\n", printable(command));
@@ -200,10 +165,7 @@ mod tests {
     use super::*;
     use crate::cli::sample;
 
-    const AT_80: Widths = Widths {
-        table: Some(80),
-        text: 80,
-    };
+    const AT_80: Widths = Widths { table: Some(80), text: 80 };
 
     #[test]
     fn a_plan_says_what_moves_what_it_costs_and_what_does_not_move() {
@@ -228,10 +190,7 @@ mod tests {
           6 containers: their files belong to overlay2; commit those whose changes
             matter first
         ");
-        let narrow = Widths {
-            table: Some(40),
-            text: 40,
-        };
+        let narrow = Widths { table: Some(40), text: 40 };
         assert_snapshot!(plan(&sample::migration(), narrow), @"
         From  classic (overlay2) at /var/lib/docker
         To    containerd (overlayfs) at /var/lib/docker/containerd/daemon
@@ -283,10 +242,7 @@ mod tests {
           2. Start Docker and look at the images.
              $ systemctl start docker && docker images
         ");
-        let done = Migration {
-            dry_run: false,
-            ..sample::migration()
-        };
+        let done = Migration { dry_run: false, ..sample::migration() };
         assert_snapshot!(outcome(&done, AT_80), @"
 
         Done: 3 images are in the containerd store. 8 layers read (14.5MB), 1 there
@@ -302,12 +258,7 @@ mod tests {
 
     #[test]
     fn too_little_room_is_said() {
-        let bytes = ByteCounts {
-            read: 0,
-            write: 0,
-            free: Some(1000),
-            needed: 2000,
-        };
+        let bytes = ByteCounts { read: 0, write: 0, free: Some(1000), needed: 2000 };
         assert!(room(&bytes).ends_with("2kB must be free; only 1kB are."));
     }
 }

@@ -11,21 +11,12 @@ pub(crate) fn text(status: &Status, widths: Widths) -> String {
     if status.roots.is_empty() {
         return "No Docker data was found here.\n".to_owned();
     }
-    status
-        .roots
-        .iter()
-        .map(|root| root_text(root, widths))
-        .collect::<Vec<_>>()
-        .join("\n\n")
+    status.roots.iter().map(|root| root_text(root, widths)).collect::<Vec<_>>().join("\n\n")
 }
 
 /// Returns the findings of all roots.
 pub(crate) fn findings(status: &Status, width: usize) -> String {
-    status
-        .roots
-        .iter()
-        .map(|root| findings::text(&root.findings, width))
-        .collect()
+    status.roots.iter().map(|root| findings::text(&root.findings, width)).collect()
 }
 
 fn root_text(root: &RootRow, widths: Widths) -> String {
@@ -59,11 +50,7 @@ fn stores(stores: &[StoreRow], width: Option<usize>) -> String {
             state(store).to_owned(),
         ]
     };
-    table(
-        &columns,
-        &stores.iter().map(cells).collect::<Vec<_>>(),
-        width,
-    )
+    table(&columns, &stores.iter().map(cells).collect::<Vec<_>>(), width)
 }
 
 fn state(store: &StoreRow) -> &'static str {
@@ -94,10 +81,7 @@ fn choice_text(daemon: &str, choice: &ChoiceRow) -> String {
         Some(store) => format!("shows the {} store", store.name()),
         None => "will not start".to_owned(),
     };
-    format!(
-        "  {daemon} {does}: {}.",
-        printable(choice.why.trim_end_matches('.'))
-    )
+    format!("  {daemon} {does}: {}.", printable(choice.why.trim_end_matches('.')))
 }
 
 fn hidden(stores: &[StoreRow], width: usize) -> String {
@@ -118,14 +102,9 @@ fn held_by(store: &StoreRow) -> String {
         0 => String::new(),
         n => format!(" and {}", count(n, "container")),
     };
-    let size = store
-        .bytes
-        .map_or_else(String::new, |bytes| format!(" ({})", units::size(bytes)));
+    let size = store.bytes.map_or_else(String::new, |bytes| format!(" ({})", units::size(bytes)));
     let images = count(store.images, "image");
-    format!(
-        "{images}{containers}{size} in the {} store",
-        store.store.name()
-    )
+    format!("{images}{containers}{size} in the {} store", store.store.name())
 }
 
 fn changes(changes: &[ChangeRow], width: usize) -> String {
@@ -151,15 +130,7 @@ mod tests {
     #[test]
     fn the_status_reads_as_prose_at_every_width() {
         let status = sample::status();
-        let at = |width: usize| {
-            text(
-                &status,
-                Widths {
-                    table: Some(width),
-                    text: width.min(100),
-                },
-            )
-        };
+        let at = |width: usize| text(&status, Widths { table: Some(width), text: width.min(100) });
         assert_snapshot!(at(80), @"
         /var/lib/docker
 
@@ -211,29 +182,14 @@ mod tests {
         images.
           $ tranship migrate --to containerd
         ");
-        let pipe = text(
-            &status,
-            Widths {
-                table: None,
-                text: 80,
-            },
-        );
-        assert!(
-            pipe.lines().all(|line| line.chars().count() <= 80),
-            "{pipe}"
-        );
+        let pipe = text(&status, Widths { table: None, text: 80 });
+        assert!(pipe.lines().all(|line| line.chars().count() <= 80), "{pipe}");
     }
 
     #[test]
     fn nothing_found_is_said() {
-        let widths = Widths {
-            table: None,
-            text: 80,
-        };
-        assert_eq!(
-            text(&Status::default(), widths),
-            "No Docker data was found here.\n"
-        );
+        let widths = Widths { table: None, text: 80 };
+        assert_eq!(text(&Status::default(), widths), "No Docker data was found here.\n");
         let mut status = sample::status();
         status.roots[0].stores.clear();
         assert!(text(&status, widths).ends_with("\n\nIt holds no image store.\n"));
@@ -242,17 +198,9 @@ mod tests {
     #[test]
     fn a_daemon_that_will_not_start_is_said() {
         let mut status = sample::status();
-        status.roots[0].next_start.docker_29 = ChoiceRow {
-            store: None,
-            why: "overlay2 is no snapshotter".into(),
-        };
-        let text = text(
-            &status,
-            Widths {
-                table: None,
-                text: 80,
-            },
-        );
+        status.roots[0].next_start.docker_29 =
+            ChoiceRow { store: None, why: "overlay2 is no snapshotter".into() };
+        let text = text(&status, Widths { table: None, text: 80 });
         assert!(text.contains("  Docker 29 will not start: overlay2 is no snapshotter.\n"));
     }
 }

@@ -24,20 +24,12 @@ pub(crate) struct Column {
 impl Column {
     /// Returns a column that is always shown whole.
     pub(crate) fn whole(header: impl Into<String>) -> Self {
-        Self {
-            header: header.into(),
-            rank: 0,
-            least: u16::MAX,
-        }
+        Self { header: header.into(), rank: 0, least: u16::MAX }
     }
 
     /// Returns a column that may be cut to `least`, then left out, before those of lower `rank`.
     pub(crate) fn gives(header: impl Into<String>, rank: u8, least: u16) -> Self {
-        Self {
-            header: header.into(),
-            rank,
-            least,
-        }
+        Self { header: header.into(), rank, least }
     }
 }
 
@@ -46,11 +38,7 @@ impl Column {
 pub(crate) fn table(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> String {
     let rows: Vec<Vec<String>> = rows
         .iter()
-        .map(|row| {
-            row.iter()
-                .map(|cell| printable(cell).into_owned())
-                .collect()
-        })
+        .map(|row| row.iter().map(|cell| printable(cell).into_owned()).collect())
         .collect();
     let content = content_widths(columns, &rows);
     let (shown, widths) = match width {
@@ -73,24 +61,14 @@ fn content_widths(columns: &[Column], rows: &[Vec<String>]) -> Vec<u16> {
 fn roomy(content: &[u16]) -> (Vec<usize>, Vec<u16>) {
     let last = content.len().saturating_sub(1);
     let wide = |(n, width): (usize, &u16)| {
-        if n == last {
-            *width
-        } else {
-            (*width).max(LEAST)
-        }
+        if n == last { *width } else { (*width).max(LEAST) }
     };
-    (
-        (0..content.len()).collect(),
-        content.iter().enumerate().map(wide).collect(),
-    )
+    ((0..content.len()).collect(), content.iter().enumerate().map(wide).collect())
 }
 
 fn total(widths: &[u16]) -> usize {
     let gaps = usize::from(GAP) * widths.len().saturating_sub(1);
-    gaps + widths
-        .iter()
-        .map(|width| usize::from(*width))
-        .sum::<usize>()
+    gaps + widths.iter().map(|width| usize::from(*width)).sum::<usize>()
 }
 
 /// Cuts columns, then leaves columns out, until the rest fits or nothing more may give way.
@@ -133,20 +111,13 @@ fn render(columns: &[Column], rows: &[Vec<String>], shown: &[usize], widths: &[u
     table.set_delimiter('\0');
     table.set_header(line(shown.iter().map(|n| columns[*n].header.as_str())));
     for row in rows {
-        table.add_row(line(
-            shown.iter().map(|n| row.get(*n).map_or("", String::as_str)),
-        ));
+        table.add_row(line(shown.iter().map(|n| row.get(*n).map_or("", String::as_str))));
     }
     for (column, width) in table.column_iter_mut().zip(widths) {
         column.set_padding((0, GAP));
-        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(
-            width.saturating_add(GAP),
-        )));
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width.saturating_add(GAP))));
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned() + "\n")
-        .collect()
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
 fn line<'a>(cells: impl Iterator<Item = &'a str>) -> Row {
@@ -177,19 +148,9 @@ mod tests {
                 "classic (hidden)",
                 "2.06MB",
             ],
-            [
-                "tiny/日本",
-                "1",
-                "Less than a second ago",
-                "containerd",
-                "3.3MB",
-            ],
+            ["tiny/日本", "1", "Less than a second ago", "containerd", "3.3MB"],
         ];
-        table(
-            &columns,
-            &rows.map(|row| row.map(String::from).to_vec()),
-            width,
-        )
+        table(&columns, &rows.map(|row| row.map(String::from).to_vec()), width)
     }
 
     #[test]
@@ -215,10 +176,7 @@ mod tests {
         tiny/日本      1     containerd   3.3MB
         ");
         for width in 30..120 {
-            let widest = sample(Some(width))
-                .lines()
-                .map(|line| line.chars().count())
-                .max();
+            let widest = sample(Some(width)).lines().map(|line| line.chars().count()).max();
             assert!(widest.is_some_and(|widest| widest <= width), "{width}");
         }
     }
@@ -226,10 +184,7 @@ mod tests {
     #[test]
     fn hostile_cells_stay_in_their_line() {
         let columns = [Column::whole("NAME"), Column::whole("X")];
-        let rows = [
-            vec!["a\nb\t\x1b[2J".to_owned(), "x".to_owned()],
-            vec!["short".to_owned()],
-        ];
+        let rows = [vec!["a\nb\t\x1b[2J".to_owned(), "x".to_owned()], vec!["short".to_owned()]];
         assert_snapshot!(table(&columns, &rows, None), @r"
         NAME              X
         a\nb\t\u{1b}[2J   x
@@ -238,11 +193,7 @@ mod tests {
         assert_eq!(table(&columns, &[], None), "NAME      X\n");
         assert_eq!(table(&[], &[], Some(10)), "");
         assert_eq!(table(&[], &rows, Some(10)).trim(), "");
-        let wide = [vec![
-            "x".repeat(100_000),
-            "y".to_owned(),
-            "no column".to_owned(),
-        ]];
+        let wide = [vec!["x".repeat(100_000), "y".to_owned(), "no column".to_owned()]];
         for width in [None, Some(0), Some(1), Some(40)] {
             assert!(table(&columns, &wide, width).contains('x'));
         }

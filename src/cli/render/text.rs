@@ -60,9 +60,6 @@ mod tests {
         let items = ["a", "b", "c"].map(String::from);
         assert_eq!(list(&items), "a, b and c");
         assert_eq!(list(&items[..1]), "a");
-        assert_eq!(
-            count(1, "image") + ", " + &count(0, "layer"),
-            "1 image, 0 layers"
-        );
+        assert_eq!(count(1, "image") + ", " + &count(0, "layer"), "1 image, 0 layers");
     }
 }

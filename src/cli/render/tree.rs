@@ -20,12 +20,7 @@ pub(crate) fn text(rows: &[ImageRow], width: Option<usize>) -> String {
 
 fn line(name: String, id: Option<&str>, size: Option<u64>, content: &str) -> Vec<String> {
     let size = size.map_or_else(String::new, units::size);
-    vec![
-        name,
-        id.map(short).unwrap_or_default().to_owned(),
-        size,
-        content.to_owned(),
-    ]
+    vec![name, id.map(short).unwrap_or_default().to_owned(), size, content.to_owned()]
 }
 
 fn content(present: bool) -> &'static str {
@@ -49,11 +44,8 @@ fn image(row: &ImageRow) -> Vec<Vec<String>> {
         .partition(|a| a.subject.is_some() && row.platforms.iter().any(|p| p.digest == a.subject));
     let parts = row.platforms.len() + loose.len();
     for (n, platform) in row.platforms.iter().enumerate() {
-        let said: Vec<&AttestationRow> = of_platforms
-            .iter()
-            .copied()
-            .filter(|a| a.subject == platform.digest)
-            .collect();
+        let said: Vec<&AttestationRow> =
+            of_platforms.iter().copied().filter(|a| a.subject == platform.digest).collect();
         lines.extend(platform_lines(platform, &said, n + 1 == parts));
     }
     for (n, attestation) in loose.iter().enumerate() {
@@ -95,12 +87,7 @@ fn platform_lines(
 
 fn attestation_line(attestation: &AttestationRow, branch: &str) -> Vec<String> {
     let name = format!("{branch}attestation");
-    line(
-        name,
-        Some(&attestation.digest),
-        attestation.size,
-        content(attestation.present),
-    )
+    line(name, Some(&attestation.digest), attestation.size, content(attestation.present))
 }
 
 #[cfg(test)]

@@ -21,10 +21,7 @@ pub(crate) fn fine_size(bytes: u64) -> String {
 }
 
 fn human(bytes: u64, digits: usize) -> String {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a few digits are shown of fifteen kept"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a few digits are shown of fifteen kept")]
     let mut number = bytes as f64;
     let mut unit = 0;
     while number >= 1000.0 && unit + 1 < UNITS.len() {
@@ -91,10 +88,9 @@ fn duration(seconds: i64) -> String {
 /// Returns `created` as Docker's CREATED AT column says it, always in UTC.
 pub(crate) fn at(created: Option<Timestamp>) -> String {
     match created.filter(|created| *created != go_zero_time()) {
-        Some(created) => created
-            .to_zoned(TimeZone::UTC)
-            .strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
-            .to_string(),
+        Some(created) => {
+            created.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+        }
         None => "N/A".to_owned(),
     }
 }
@@ -130,11 +126,7 @@ mod tests {
             (999_999_999_999, "1e+03GB", "1000GB"),
             (u64::MAX, "18.4EB", "18.45EB"),
         ] {
-            assert_eq!(
-                (size(bytes), fine_size(bytes)),
-                (three.into(), four.into()),
-                "{bytes}"
-            );
+            assert_eq!((size(bytes), fine_size(bytes)), (three.into(), four.into()), "{bytes}");
         }
     }
 
@@ -176,9 +168,6 @@ mod tests {
             assert_eq!((since(none, now), at(none)), ("N/A".into(), "N/A".into()));
         }
         assert_eq!(since(Some(Timestamp::UNIX_EPOCH), now), "56 years ago");
-        assert_eq!(
-            since(Some(Timestamp::MIN), Timestamp::MAX),
-            "20012 years ago"
-        );
+        assert_eq!(since(Some(Timestamp::MIN), Timestamp::MAX), "20012 years ago");
     }
 }

@@ -62,9 +62,7 @@ pub struct FindingRow {
 /// Returns whether any of `findings` is more than a note.
 #[must_use]
 pub fn any_matter(findings: &[FindingRow]) -> bool {
-    findings
-        .iter()
-        .any(|finding| finding.severity > Severity::Note)
+    findings.iter().any(|finding| finding.severity > Severity::Note)
 }
 
 #[cfg(test)]
@@ -85,10 +83,7 @@ mod tests {
             std::fs::write(dir.join(name), generated).expect("the schema folder is writable");
             return;
         }
-        assert_eq!(
-            generated, committed,
-            "{name} differs; bless it if fields were only added"
-        );
+        assert_eq!(generated, committed, "{name} differs; bless it if fields were only added");
     }
 
     #[test]

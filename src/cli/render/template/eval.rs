@@ -61,11 +61,8 @@ fn eval<R: Fields>(expr: &Expr, row: &Row<'_, R>) -> Result<Value, String> {
 
 /// Keys in the order of their names, as Go writes a map; every value a string, as Docker's are.
 fn json_row<R: Fields>(row: &Row<'_, R>) -> Result<String, String> {
-    let fields: BTreeMap<&str, String> = row
-        .fields
-        .iter()
-        .map(|(name, _)| (*name, row.row.field(name)))
-        .collect();
+    let fields: BTreeMap<&str, String> =
+        row.fields.iter().map(|(name, _)| (*name, row.row.field(name))).collect();
     serde_json::to_string(&fields).map_err(|error| error.to_string())
 }
 
@@ -142,11 +139,7 @@ fn title(text: &str) -> String {
     let raise = |c: char| {
         let first = !after_letter;
         after_letter = c.is_alphanumeric() || matches!(c, '_' | '\'');
-        if first {
-            c.to_uppercase().collect::<String>()
-        } else {
-            c.to_string()
-        }
+        if first { c.to_uppercase().collect::<String>() } else { c.to_string() }
     };
     text.chars().map(raise).collect()
 }
@@ -158,11 +151,7 @@ fn truncate(text: &str, length: usize) -> String {
 
 fn pad(text: &str, before: usize, after: usize) -> String {
     let spaces = |n: usize| " ".repeat(n.min(WIDEST_PAD));
-    if text.is_empty() {
-        String::new()
-    } else {
-        spaces(before) + text + &spaces(after)
-    }
+    if text.is_empty() { String::new() } else { spaces(before) + text + &spaces(after) }
 }
 
 /// Headers stay as they are whatever function is called on the field; only `pad` works on them.
@@ -193,10 +182,7 @@ fn header_of(expr: &Expr, fields: &'static [Field]) -> Result<Value, String> {
                 args.iter().map(|arg| header_of(arg, fields)).collect();
             match (function, args?) {
                 (Function::Pad | Function::Println, args) => call(*function, &args)?,
-                (_, args) => args
-                    .into_iter()
-                    .next()
-                    .unwrap_or(Value::Text(String::new())),
+                (_, args) => args.into_iter().next().unwrap_or(Value::Text(String::new())),
             }
         }
     })

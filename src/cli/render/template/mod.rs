@@ -72,33 +72,21 @@ impl Template {
     pub(crate) fn parse(source: &str, fields: &'static [Field]) -> Result<Self, String> {
         // docker/cli cli/command/formatter/formatter.go templateString
         if source == "json" {
-            return Ok(Self {
-                is_table: false,
-                parts: vec![Part::Action(parse::json_row())],
-            });
+            return Ok(Self { is_table: false, parts: vec![Part::Action(parse::json_row())] });
         }
         let rest = source.strip_prefix("table");
         let text = rest.unwrap_or(source).trim_matches(' ');
         let text = text.replace("\\t", "\t").replace("\\n", "\n");
         if text.is_empty() {
-            let what = if rest.is_some() {
-                "`table` needs fields"
-            } else {
-                "an empty template"
-            };
+            let what = if rest.is_some() { "`table` needs fields" } else { "an empty template" };
             return Err(format!("{what}; {}", parse::valid_fields(fields)));
         }
-        Ok(Self {
-            is_table: rest.is_some(),
-            parts: parse::parts(&text, fields)?,
-        })
+        Ok(Self { is_table: rest.is_some(), parts: parse::parts(&text, fields)? })
     }
 
     /// Returns whether the template names `field` by itself.
     pub(crate) fn names(&self, field: &str) -> bool {
-        self.parts
-            .iter()
-            .any(|part| matches!(part, Part::Action(expr) if expr.names(field)))
+        self.parts.iter().any(|part| matches!(part, Part::Action(expr) if expr.names(field)))
     }
 
     /// Returns the text of all `rows`.
@@ -119,12 +107,7 @@ impl Template {
         let mut columns: Vec<Column> = header.split('\t').map(Column::whole).collect();
         let cells = |line: &str| line.split('\t').map(String::from).collect();
         let rows: Vec<Vec<String>> = lines.lines().map(cells).collect();
-        let most = rows
-            .iter()
-            .map(Vec::len)
-            .max()
-            .unwrap_or(0)
-            .max(columns.len());
+        let most = rows.iter().map(Vec::len).max().unwrap_or(0).max(columns.len());
         columns.resize(most, Column::whole(""));
         Ok(table(&columns, &rows, None))
     }

@@ -61,13 +61,9 @@ fn end_of_action(text: &str) -> Option<usize> {
 
 /// `{{- x -}}` eats the white space around it, as in Go.
 fn trim_marks(body: &str) -> (&str, bool, bool) {
-    let left = body
-        .strip_prefix('-')
-        .filter(|rest| rest.starts_with(char::is_whitespace));
+    let left = body.strip_prefix('-').filter(|rest| rest.starts_with(char::is_whitespace));
     let body_left = left.unwrap_or(body);
-    let right = body_left
-        .strip_suffix('-')
-        .filter(|rest| rest.ends_with(char::is_whitespace));
+    let right = body_left.strip_suffix('-').filter(|rest| rest.ends_with(char::is_whitespace));
     (right.unwrap_or(body_left), left.is_some(), right.is_some())
 }
 
@@ -93,11 +89,7 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn new(body: &str, fields: &'a [Field]) -> Result<Self, String> {
-        Ok(Self {
-            tokens: tokens(body)?.into_iter().peekable(),
-            fields,
-            depth: 0,
-        })
+        Ok(Self { tokens: tokens(body)?.into_iter().peekable(), fields, depth: 0 })
     }
 
     fn action(mut self) -> Result<Expr, String> {
@@ -128,9 +120,7 @@ impl<'a> Parser<'a> {
                 return Ok(Expr::Call(function, args));
             }
             Some(Token::Word(word)) => self.word(&word)?,
-            _ => self
-                .operand()?
-                .ok_or("`{{ }}` holds no field or function")?,
+            _ => self.operand()?.ok_or("`{{ }}` holds no field or function")?,
         };
         let more = self.operand()?.is_some();
         match more || piped.is_some() {
@@ -144,10 +134,7 @@ impl<'a> Parser<'a> {
     }
 
     fn operand(&mut self) -> Result<Option<Expr>, String> {
-        match self
-            .tokens
-            .next_if(|token| !matches!(token, Token::Close | Token::Pipe))
-        {
+        match self.tokens.next_if(|token| !matches!(token, Token::Close | Token::Pipe)) {
             Some(Token::Word(word)) => self.word(&word).map(Some),
             Some(Token::Text(text)) => Ok(Some(Expr::Text(text))),
             Some(Token::Open) => self.nested().map(Some),
@@ -176,15 +163,10 @@ impl<'a> Parser<'a> {
             let found = self.fields.iter().find(|(field, _)| *field == name);
             return match found {
                 Some((field, _)) => Ok(Expr::Field(field)),
-                None => Err(format!(
-                    "unknown field `.{name}`; {}",
-                    valid_fields(self.fields)
-                )),
+                None => Err(format!("unknown field `.{name}`; {}", valid_fields(self.fields))),
             };
         }
-        word.parse()
-            .map(Expr::Number)
-            .map_err(|_| format!("`{word}` is no field, text or number"))
+        word.parse().map(Expr::Number).map_err(|_| format!("`{word}` is no field, text or number"))
     }
 }
 
@@ -221,9 +203,7 @@ fn tokens(body: &str) -> Result<Vec<Token>, String> {
             '(' | ')' | '|' => 1,
             '"' => quoted_length(rest)?,
             '`' => rest[1..].find('`').ok_or("a text is never closed")? + 2,
-            _ => rest
-                .find([' ', '\t', '\n', '(', ')', '|', '"', '`'])
-                .unwrap_or(rest.len()),
+            _ => rest.find([' ', '\t', '\n', '(', ')', '|', '"', '`']).unwrap_or(rest.len()),
         };
         let (token, after) = rest.split_at(length);
         tokens.push(match c {
