@@ -9,6 +9,7 @@ mod memory;
 mod path;
 mod resolve;
 mod sub;
+mod tar;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub use memory::Memory;
 pub use path::{TreePath, TreePathBuf, path};
 pub use resolve::{clean, resolve};
 pub use sub::Sub;
+pub use tar::{TarSink, TarTree};
 pub use walk::walk;
 
 pub use crate::format::time::Timestamp as Time;

@@ -31,8 +31,11 @@ pub(super) fn span(input: &[u8]) -> Result<Span, DecodeError> {
     })
 }
 
-/// Decodes the headers in `raw`, all of which [`span`] found to be whole.
-pub(super) fn decode(raw: &[u8], offset: u64) -> Result<Member<'_>, DecodeError> {
+/// Decodes a member's headers, as [`Member::raw`] has them, of an archive where they are at `offset`.
+///
+/// # Errors
+/// What is wrong with them, counted from their start.
+pub fn decode(raw: &[u8], offset: u64) -> Result<Member<'_>, DecodeError> {
     let cut = || DecodeError::new(0, "headers that are not whole");
     let headers = Headers::read(raw)?.ok_or_else(cut)?;
     let (map, end) = headers.map(raw)?.ok_or_else(cut)?;

@@ -13,6 +13,7 @@ mod sparse;
 
 use std::borrow::Cow;
 
+pub use header::decode;
 pub use pax::push_record;
 pub use read::{Next, Reader};
 pub use sparse::Chunk;

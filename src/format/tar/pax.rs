@@ -8,7 +8,8 @@ use crate::error::DecodeError;
 /// Where extended attributes are kept, after star and GNU tar.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
-/// The records that matter, of one extended header. An empty value leaves what the header says.
+/// The records that matter, of one extended header. An empty value leaves what the header says, but an
+/// extended attribute may be empty.
 #[derive(Debug, Default)]
 pub(super) struct Records<'a> {
     pub(super) path: Option<&'a [u8]>,
@@ -53,7 +54,8 @@ impl<'a> Records<'a> {
             let bad = |what: &str| DecodeError::new(at, what);
             let (key, value, rest) = split_record(data)
                 .ok_or_else(|| bad("not a PAX record `<length> <key>=<value>`"))?;
-            if !value.is_empty() {
+            let is_xattr = key.starts_with(XATTR);
+            if is_xattr || !value.is_empty() {
                 records.apply(key, value).ok_or_else(|| {
                     let key = crate::error::printable(key);
                     bad(&format!("bad value in PAX record {key}"))
@@ -275,7 +277,7 @@ mod tests {
             ("path", ""),
             ("SCHILY.xattr.user.a=b", "1"),
             ("SCHILY.xattr.user.c", "1"),
-            ("SCHILY.xattr.user.c", "2"),
+            ("SCHILY.xattr.user.c", ""),
             ("uid", "-1"),
         ] {
             push_record(&mut data, key.as_bytes(), value.as_bytes());
@@ -283,6 +285,6 @@ mod tests {
         let records = Records::read(&data).expect("records");
         assert_eq!(records.path, Some(&b"last"[..]));
         assert_eq!(records.uid, Some(u64::MAX));
-        assert_eq!(records.xattrs.last(), Some(&(&b"user.c"[..], &b"2"[..])));
+        assert_eq!(records.xattrs.last(), Some(&(&b"user.c"[..], &b""[..])));
     }
 }

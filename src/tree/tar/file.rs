@@ -1,0 +1,193 @@
+//! The archive's file. Nothing else here opens one.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::error::{Error, Place, Result};
+use crate::format::compression::Compression;
+use crate::format::tar::Chunk;
+
+/// Runs of zeros this long and aligned become holes in what is decompressed.
+const HOLE: usize = 4096;
+
+/// A compressed archive may grow by this and by [`RATIO`] times its size, zeros not counted.
+const GROWTH: u64 = 1 << 30;
+
+/// zstd makes a good archive smaller by 10, text by 100. What grows more is a bomb.
+const RATIO: u64 = 1000;
+
+/// An uncompressed archive, to be read anywhere.
+#[derive(Debug)]
+pub(super) struct Source {
+    file: File,
+    length: u64,
+}
+
+impl Source {
+    /// Opens the archive at `path`, and decompresses it if it is compressed.
+    pub(super) fn open(path: &Path, origin: &str) -> Result<Self> {
+        let place = || Place::new(origin, "");
+        let fail = |error| Error::io(place(), error);
+        let file = File::open(path).map_err(fail)?;
+        let metadata = file.metadata().map_err(fail)?;
+        if metadata.is_dir() {
+            return Err(fail(io::ErrorKind::IsADirectory.into()));
+        }
+        let mut input = BufReader::with_capacity(128 << 10, file);
+        let compression = Compression::sniff(input.fill_buf().map_err(fail)?);
+        if compression == Compression::None && metadata.is_file() {
+            return Ok(Self { file: input.into_inner(), length: metadata.len() });
+        }
+        let limit = match metadata.is_file() {
+            true => metadata.len().saturating_mul(RATIO).saturating_add(GROWTH),
+            false => u64::MAX,
+        };
+        let reader = compression.reader(input).map_err(|error| {
+            Error::unsupported(place(), error.to_string()).hint("decompress the archive first")
+        })?;
+        Spool { origin, compression, limit, length: 0, written: 0 }.run(reader)
+    }
+
+    /// Returns the file, whose position is nobody's.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Returns how long the uncompressed archive is.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Reads `length` bytes at `offset`.
+    pub(super) fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+}
+
+/// Decompresses an archive into a file without a name.
+struct Spool<'a> {
+    origin: &'a str,
+    compression: Compression,
+    limit: u64,
+    length: u64,
+    written: u64,
+}
+
+impl Spool<'_> {
+    fn run(mut self, mut input: impl Read) -> Result<Source> {
+        let file = tempfile::tempfile().map_err(|error| self.cannot_write(error))?;
+        let mut buffer = vec![0; 64 * HOLE];
+        loop {
+            let filled = fill(&mut input, &mut buffer).map_err(|error| self.cannot_read(error))?;
+            for block in buffer[..filled].chunks(HOLE) {
+                self.put(&file, block)?;
+            }
+            if filled < buffer.len() {
+                break;
+            }
+        }
+        file.set_len(self.length).map_err(|error| self.cannot_write(error))?;
+        Ok(Source { file, length: self.length })
+    }
+
+    fn put(&mut self, file: &File, block: &[u8]) -> Result<()> {
+        if block.iter().any(|b| *b != 0) {
+            file.write_all_at(block, self.length).map_err(|error| self.cannot_write(error))?;
+            self.written += block.len() as u64;
+        }
+        self.length += block.len() as u64;
+        if self.written > self.limit {
+            let name = self.compression.name();
+            let what = format!("grows to more than {RATIO} times its size; {name} gone wild?");
+            return Err(Error::unsupported(self.place(), what)
+                .hint("if you trust the archive, decompress it first"));
+        }
+        Ok(())
+    }
+
+    fn place(&self) -> Place {
+        Place::new(self.origin, "")
+    }
+
+    fn cannot_read(&self, error: io::Error) -> Error {
+        if error.raw_os_error().is_some() {
+            return Error::io(self.place(), error);
+        }
+        let (name, length) = (self.compression.name(), self.length);
+        Error::corrupt(self.place(), format!("{name}: {error}, after {length} bytes decompressed"))
+    }
+
+    fn cannot_write(&self, error: io::Error) -> Error {
+        Error::io(self.place(), error)
+            .within("decompressing to a temporary file")
+            .hint("set TMPDIR to a folder with room for the decompressed archive")
+    }
+}
+
+/// Reads until `buffer` is full or the input ends.
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// A file's content: pieces of the archive with holes between them.
+pub(super) struct Content<'a> {
+    source: &'a Source,
+    /// Where the data of the next chunk is in the archive.
+    data: u64,
+    chunks: Vec<Chunk>,
+    next: usize,
+    /// Where in the file reading is.
+    at: u64,
+    size: u64,
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn new(source: &'a Source, data: u64, chunks: Vec<Chunk>, size: u64) -> Self {
+        Self { source, data, chunks, next: 0, at: 0, size }
+    }
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(chunk) = self.chunks.get(self.next)
+            && self.at >= chunk.offset + chunk.length
+        {
+            self.data += chunk.length;
+            self.next += 1;
+        }
+        let chunk = self.chunks.get(self.next).filter(|chunk| chunk.offset < self.size);
+        let inside = chunk.and_then(|chunk| Some((chunk, self.at.checked_sub(chunk.offset)?)));
+        let end = match (inside, chunk) {
+            (Some((chunk, _)), _) => chunk.offset + chunk.length,
+            (None, Some(chunk)) => chunk.offset,
+            (None, None) => self.size,
+        };
+        let room = usize::try_from(end - self.at).unwrap_or(usize::MAX).min(buffer.len());
+        let read = match inside {
+            _ if room == 0 => 0,
+            Some((_, skipped)) => self.source.file.read_at(&mut buffer[..room], self.data + skipped)?,
+            None => {
+                buffer[..room].fill(0);
+                room
+            }
+        };
+        if read == 0 && room > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.at += read as u64;
+        Ok(read)
+    }
+}

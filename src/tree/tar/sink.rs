@@ -1,0 +1,4 @@
+//! todo
+/// todo
+#[derive(Debug)]
+pub struct TarSink;
