@@ -2,8 +2,12 @@
 //!
 //! Owners, devices, whiteouts and `trusted.` attributes live in the archive, so neither needs root.
 
+mod archive;
+mod build;
 mod file;
 mod index;
+mod member;
+mod nothing;
 mod sink;
 
 use std::io::{self, Read};
@@ -41,8 +45,12 @@ impl TarTree {
     pub fn open(path: &Path) -> Result<Self> {
         let origin = path.display().to_string();
         let source = Source::open(path, &origin)?;
-        let index = Index::read(&source, &origin)?;
-        Ok(Self { origin, source, index })
+        let index = build::read(&source, &origin)?;
+        Ok(Self {
+            origin,
+            source,
+            index,
+        })
     }
 
     fn node(&self, path: TreePath<'_>) -> Result<(u32, &Node)> {
@@ -58,7 +66,9 @@ impl TarTree {
         use_member: impl FnOnce(&Member<'_>) -> T,
     ) -> Result<T> {
         let read = || {
-            let raw = self.source.read(node.headers, node.headers_length as usize)?;
+            let raw = self
+                .source
+                .read(node.headers, node.headers_length as usize)?;
             let member = tar::decode(&raw, node.headers)?;
             Ok::<_, io::Error>(use_member(&member))
         };
@@ -78,7 +88,10 @@ impl Tree for TarTree {
     fn list(&self, dir: TreePath<'_>) -> Result<Vec<Entry>> {
         let (_, node) = self.node(dir)?;
         if node.kind != Kind::Dir {
-            return Err(Error::io(self.place(dir), io::ErrorKind::NotADirectory.into()));
+            return Err(Error::io(
+                self.place(dir),
+                io::ErrorKind::NotADirectory.into(),
+            ));
         }
         let entry = |(name, ino, node): (&[u8], u32, &Node)| Entry {
             name: name.to_vec(),
@@ -93,11 +106,21 @@ impl Tree for TarTree {
             return Err(Error::corrupt(self.place(file), "not a regular file"));
         }
         let chunks = if node.is_sparse {
-            self.member(file, node, |member| member.sparse.clone().unwrap_or_default())?
+            self.member(file, node, |member| {
+                member.sparse.clone().unwrap_or_default()
+            })?
         } else {
-            vec![Chunk { offset: 0, length: node.size }]
+            vec![Chunk {
+                offset: 0,
+                length: node.size,
+            }]
         };
-        Ok(Box::new(Content::new(&self.source, node.data(), chunks, node.size)))
+        Ok(Box::new(Content::new(
+            &self.source,
+            node.data(),
+            chunks,
+            node.size,
+        )))
     }
 
     fn read_link(&self, link: TreePath<'_>) -> Result<Vec<u8>> {
@@ -105,7 +128,10 @@ impl Tree for TarTree {
             (_, node) if node.kind == Kind::Symlink => {
                 self.member(link, node, |member| member.link.to_vec())
             }
-            _ => Err(Error::io(self.place(link), io::ErrorKind::InvalidInput.into())),
+            _ => Err(Error::io(
+                self.place(link),
+                io::ErrorKind::InvalidInput.into(),
+            )),
         }
     }
 
