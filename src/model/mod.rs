@@ -15,10 +15,11 @@ pub use size::{Sizes, sizes};
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which of Docker's two ways of keeping images a store is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StoreKind {
     /// The graph drivers' store: `image/<driver>` and `<driver>` in the data root.
@@ -27,11 +28,19 @@ pub enum StoreKind {
     Containerd,
 }
 
-impl fmt::Display for StoreKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl StoreKind {
+    /// Returns the word for it that arguments, messages and JSON use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Classic => "classic",
             Self::Containerd => "containerd",
-        })
+        }
+    }
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Image, Inventory};
+use super::{Image, Inventory, StoreKind};
 use crate::digest::ChainId;
 
 /// Sizes of an image as Docker reports them.
@@ -18,19 +18,21 @@ pub struct Sizes {
 
 /// Returns the sizes of every image of `inventory`, in its order.
 ///
-/// Layers count as shared when more than one image that Docker lists without `-a` has them (moby v28
-/// daemon/images/images.go and daemon/containerd/image_list.go computeSharedSize).
+/// Layers count as shared when more than one image has them; a containerd store asks only the images
+/// that Docker lists without `-a` (moby v28 daemon/images/image_list.go,
+/// daemon/containerd/image_list.go computeSharedSize).
 #[must_use]
 pub fn sizes(inventory: &Inventory) -> Vec<Sizes> {
+    let counts = |image: &Image| !image.intermediate || inventory.kind == StoreKind::Classic;
     let chains: Vec<_> = inventory.images.iter().map(all_chains).collect();
     let mut users: HashMap<ChainId, u32> = HashMap::new();
     for (image, chain_ids) in inventory.images.iter().zip(&chains) {
-        for chain_id in chain_ids.iter().filter(|_| !image.intermediate) {
+        for chain_id in chain_ids.iter().filter(|_| counts(image)) {
             *users.entry(*chain_id).or_default() += 1;
         }
     }
     let shared = |image: &Image, chain_id: &ChainId| {
-        users.get(chain_id).copied().unwrap_or(0) > u32::from(!image.intermediate)
+        users.get(chain_id).copied().unwrap_or(0) > u32::from(counts(image))
     };
     let of = |(image, chain_ids): (&Image, &Vec<ChainId>)| {
         let parts = image.manifests.iter().map(|m| m.content_size.saturating_add(m.unpacked_size));

@@ -10,7 +10,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
@@ -57,6 +57,7 @@ pub struct DirEntry {
 /// A directory of this machine, and everything below it.
 #[derive(Debug)]
 pub struct Root {
+    path: PathBuf,
     dir: Arc<OwnedFd>,
     device: (u32, u32),
     /// The folder each thread last worked in: most work goes through a folder name by name.
@@ -79,10 +80,23 @@ impl Root {
         let dir = rustix::fs::open(path, flags, Mode::empty())?;
         let stat = rustix::fs::statx(&dir, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
         Ok(Self {
+            path: path.to_owned(),
             dir: Arc::new(dir),
             device: (stat.stx_dev_major, stat.stx_dev_minor),
             last: Mutex::default(),
         })
+    }
+
+    /// Returns the path that it was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns whether `other` is on the same file system, so that files can be linked between them.
+    #[must_use]
+    pub fn shares_device(&self, other: &Self) -> bool {
+        self.device == other.device
     }
 
     fn open_below(&self, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
@@ -91,7 +105,7 @@ impl Root {
         match rustix::fs::openat2(&self.dir, path, flags, mode, INSIDE) {
             // Kernels before 5.6, and sandboxes that do not know the call.
             Err(Errno::NOSYS | Errno::PERM) => step_by_step(&self.dir, path, flags, mode),
-            answer => Ok(answer?),
+            answer => answer.map_err(explained),
         }
     }
 
@@ -180,7 +194,7 @@ impl Root {
         let (dir, name) = self.parent(path)?;
         // Without NONBLOCK a named pipe would wait for a writer for ever.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&dir, name, flags, Mode::empty())?;
+        let fd = rustix::fs::openat(&dir, name, flags, Mode::empty()).map_err(explained)?;
         let file = File::from(fd);
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("not a regular file"));
@@ -315,6 +329,17 @@ pub struct Attributes<'a> {
     pub xattrs: &'a [(&'a [u8], &'a [u8])],
 }
 
+/// The kernel's words for a link that was not followed speak of too many links.
+fn explained(error: Errno) -> io::Error {
+    match error {
+        Errno::LOOP => io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "a symbolic link is in the way, and links are not followed",
+        ),
+        error => error.into(),
+    }
+}
+
 fn is_folder(mode: u32) -> bool {
     FileType::from_raw_mode(mode).is_dir()
 }
@@ -368,8 +393,16 @@ fn remove_in(dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the kernel says.
-pub fn real_path(path: &Path) -> io::Result<std::path::PathBuf> {
+pub fn real_path(path: &Path) -> io::Result<PathBuf> {
     std::fs::canonicalize(path)
+}
+
+/// Makes the directory `path` with all that lead to it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn make_dirs(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
 }
 
 /// Returns whether `path` is a directory, its links followed.

@@ -6,6 +6,8 @@
 pub mod blob;
 pub mod containerd;
 pub mod containers;
+pub mod find;
+pub mod open;
 pub mod overlay2;
 
 use std::io::Read;
@@ -14,7 +16,21 @@ use crate::digest::{BlobId, ChainId, ConfigId, DiffId};
 use crate::error::Result;
 use crate::model::{Finding, Image, Inventory};
 use crate::op::progress::Progress;
-use crate::tree::{Snapshots, Tree, TreePathBuf};
+use crate::tree::{Snapshots, Tree, TreePathBuf, optional, path};
+
+/// Returns the databases of a data root that dockerd holds open as long as it runs.
+///
+/// # Errors
+/// What the tree says of a folder that is there.
+pub fn dockerd_locks(tree: &dyn Tree) -> Result<Vec<TreePathBuf>> {
+    let known = ["volumes/metadata.db", "network/files/local-kv.db"];
+    let mut paths: Vec<_> = known.iter().map(|text| path(text).to_owned()).collect();
+    let folder = path("buildkit");
+    for name in optional(tree.names(folder))?.unwrap_or_default() {
+        paths.extend(folder.child(&name).filter(|_| name.ends_with(b".db")));
+    }
+    Ok(paths)
+}
 
 /// A store to read from.
 pub trait Source: Send + Sync {
@@ -118,6 +134,9 @@ pub trait Target: Send + Sync {
         source: &dyn Source,
         progress: &dyn Progress,
     ) -> Result<()>;
+
+    /// Returns the bytes of layers written so far, compressed or copied; not those that are shared.
+    fn written(&self) -> u64;
 
     /// Makes durable the layers put so far, so that a later run finds them.
     fn checkpoint(&self) -> Result<()>;

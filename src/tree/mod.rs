@@ -20,7 +20,7 @@ pub use live::{Live, LiveSink};
 pub use memory::Memory;
 pub use path::{TreePath, TreePathBuf, path};
 pub use resolve::{clean, resolve};
-pub use sub::Sub;
+pub use sub::{Sub, SubSink};
 pub use tar::{TarSink, TarTree};
 pub use walk::walk;
 

@@ -3,7 +3,10 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::{Entry, Metadata, Tree, TreePath, TreePathBuf, Xattrs};
+use super::{
+    Attributes, Entry, FileSink, Metadata, Share, Sink, Special, Tree, TreePath, TreePathBuf,
+    Xattrs,
+};
 use crate::error::{Place, Result};
 use crate::os::Root;
 
@@ -69,5 +72,143 @@ impl Tree for Sub {
 
     fn place(&self, path: TreePath<'_>) -> Place {
         self.tree.place(self.at(path).as_path())
+    }
+}
+
+/// A folder of another sink, seen as the root.
+pub struct SubSink {
+    sink: Arc<dyn Sink>,
+    root: TreePathBuf,
+    tree: View,
+}
+
+/// What is already there, seen through the same prefix.
+struct View {
+    sink: Arc<dyn Sink>,
+    root: TreePathBuf,
+    origin: String,
+}
+
+impl SubSink {
+    /// Returns the part of `sink` below `root`, which is made with all folders that lead to it.
+    ///
+    /// # Errors
+    /// What the sink says.
+    pub fn make(sink: Arc<dyn Sink>, root: TreePath<'_>, mode: u16) -> Result<Self> {
+        let mut made = TreePathBuf::default();
+        for name in root.names() {
+            made = made.as_path().child(name).unwrap_or_default();
+            sink.make_dir(made.as_path(), mode)?;
+        }
+        let origin = sink.tree().place(root).to_string();
+        let tree = View { sink: Arc::clone(&sink), root: root.to_owned(), origin };
+        Ok(Self { sink, root: root.to_owned(), tree })
+    }
+
+    fn at(&self, path: TreePath<'_>) -> TreePathBuf {
+        self.root.as_path().join(path)
+    }
+}
+
+impl std::fmt::Debug for SubSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SubSink").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl View {
+    fn at(&self, path: TreePath<'_>) -> TreePathBuf {
+        self.root.as_path().join(path)
+    }
+}
+
+impl Tree for View {
+    fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    fn stat(&self, path: TreePath<'_>) -> Result<Metadata> {
+        self.sink.tree().stat(self.at(path).as_path())
+    }
+
+    fn list(&self, dir: TreePath<'_>) -> Result<Vec<Entry>> {
+        self.sink.tree().list(self.at(dir).as_path())
+    }
+
+    fn open(&self, file: TreePath<'_>) -> Result<Box<dyn Read + Send + '_>> {
+        self.sink.tree().open(self.at(file).as_path())
+    }
+
+    fn read_link(&self, link: TreePath<'_>) -> Result<Vec<u8>> {
+        self.sink.tree().read_link(self.at(link).as_path())
+    }
+
+    fn xattrs(&self, path: TreePath<'_>) -> Result<Xattrs> {
+        self.sink.tree().xattrs(self.at(path).as_path())
+    }
+
+    fn place(&self, path: TreePath<'_>) -> Place {
+        self.sink.tree().place(self.at(path).as_path())
+    }
+}
+
+impl Sink for SubSink {
+    fn tree(&self) -> &dyn Tree {
+        &self.tree
+    }
+
+    fn create<'a>(
+        &'a self,
+        path: TreePath<'_>,
+        attributes: &Attributes,
+    ) -> Result<Box<dyn FileSink + 'a>> {
+        self.sink.create(self.at(path).as_path(), attributes)
+    }
+
+    fn make_dir(&self, path: TreePath<'_>, mode: u16) -> Result<()> {
+        self.sink.make_dir(self.at(path).as_path(), mode)
+    }
+
+    fn finish_dir(&self, path: TreePath<'_>, attributes: &Attributes) -> Result<u64> {
+        self.sink.finish_dir(self.at(path).as_path(), attributes)
+    }
+
+    fn put(&self, path: TreePath<'_>, special: &Special, attributes: &Attributes) -> Result<u64> {
+        self.sink.put(self.at(path).as_path(), special, attributes)
+    }
+
+    fn link(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()> {
+        self.sink.link(self.at(from).as_path(), self.at(to).as_path())
+    }
+
+    fn share(
+        &self,
+        how: Share,
+        tree: &dyn Tree,
+        from: TreePath<'_>,
+        to: TreePath<'_>,
+        attributes: &Attributes,
+    ) -> Result<bool> {
+        self.sink.share(how, tree, from, self.at(to).as_path(), attributes)
+    }
+
+    fn rename(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()> {
+        self.sink.rename(self.at(from).as_path(), self.at(to).as_path())
+    }
+
+    fn remove(&self, path: TreePath<'_>) -> Result<()> {
+        self.sink.remove(self.at(path).as_path())
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.sink.sync()
+    }
+
+    fn can_stage(&self) -> bool {
+        self.sink.can_stage()
+    }
+
+    fn free(&self) -> Result<Option<u64>> {
+        self.sink.free()
     }
 }

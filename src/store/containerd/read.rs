@@ -10,7 +10,7 @@ use super::target::Targets;
 use super::{layout, schema};
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::error::{DecodeError, Error, Result};
-use crate::format::bbolt::Db;
+use crate::format::bbolt::{Bucket, Db};
 use crate::format::containerd::labels::{IMAGE_PARENT, UNCOMPRESSED};
 use crate::format::oci::{Descriptor, Platform};
 use crate::format::reference::Reference;
@@ -36,6 +36,8 @@ pub struct Containerd {
     namespace: String,
     inventory: Inventory,
     originals: BTreeMap<ConfigId, Vec<BlobId>>,
+    /// The labels of those documents.
+    labels: HashMap<BlobId, Vec<(String, String)>>,
 }
 
 impl std::fmt::Debug for Containerd {
@@ -48,9 +50,21 @@ impl std::fmt::Debug for Containerd {
 pub(super) struct Records {
     pub(super) images: Vec<Record>,
     pub(super) blobs: HashMap<BlobId, Blob>,
-    /// Sizes of the snapshots that both files know.
-    pub(super) snapshots: HashMap<ChainId, u64>,
+    /// The snapshots that both files know, by their keys.
+    snapshots: HashMap<String, Snapshot>,
+    kept: Kept,
+}
+
+struct Snapshot {
+    size: u64,
+    parent: Option<String>,
+}
+
+/// The registry documents kept for classic images, and their labels.
+#[derive(Default)]
+pub(super) struct Kept {
     originals: BTreeMap<ConfigId, Vec<BlobId>>,
+    labels: HashMap<BlobId, Vec<(String, String)>>,
 }
 
 pub(super) struct Record {
@@ -79,8 +93,9 @@ impl Containerd {
         snapshotter: &str,
         host: &Platform,
     ) -> Result<Self> {
-        let (inventory, originals) = Self::read(&*tree, namespace, snapshotter, host)?;
-        Ok(Self { tree, namespace: namespace.to_owned(), inventory, originals })
+        let (inventory, Kept { originals, labels }) =
+            Self::read(&*tree, namespace, snapshotter, host)?;
+        Ok(Self { tree, namespace: namespace.to_owned(), inventory, originals, labels })
     }
 
     /// Reads what [`open`](Self::open) reads, and keeps no hold of the tree.
@@ -89,7 +104,7 @@ impl Containerd {
         namespace: &str,
         snapshotter: &str,
         host: &Platform,
-    ) -> Result<(Inventory, BTreeMap<ConfigId, Vec<BlobId>>)> {
+    ) -> Result<(Inventory, Kept)> {
         let mut inventory = Inventory::new(StoreKind::Containerd, snapshotter);
         let records = records(tree, namespace, snapshotter)?;
         let targets = Targets { tree, records: &records, host };
@@ -104,7 +119,7 @@ impl Containerd {
                 }
             }
         }
-        Ok((inventory, records.originals))
+        Ok((inventory, records.kept))
     }
 
     /// Returns the registry documents that the store keeps for images of the classic store beside it.
@@ -134,16 +149,11 @@ impl Source for Containerd {
 
     fn document(&self, blob: BlobId) -> Result<Document> {
         let bytes = document(&*self.tree, blob)?;
-        let file = layout::at(layout::META_DB.to_owned());
-        let db = read_within(&*self.tree, file.as_path(), BOLT_LIMIT)?;
-        let found = Db::open(&db).and_then(|db| blob_labels(&db, &self.namespace, blob));
-        let labels = found.map_err(|error| error.at(self.tree.place(file.as_path())))?;
-        Ok(Document { bytes, labels })
+        Ok(Document { bytes, labels: self.labels.get(&blob).cloned().unwrap_or_default() })
     }
 }
 
-fn blob_labels(db: &Db<'_>, name: &str, blob: BlobId) -> Decoded<Vec<(String, String)>> {
-    let Some(namespace) = namespace(db, name)? else { return Ok(Vec::new()) };
+fn blob_labels(namespace: &Bucket<'_>, blob: BlobId) -> Decoded<Vec<(String, String)>> {
     let digest = blob.to_string();
     let path = [schema::CONTENT, schema::BLOB, digest.as_bytes()];
     let Some(bucket) = namespace.at(&path)? else { return Ok(Vec::new()) };
@@ -189,12 +199,33 @@ fn records(tree: &dyn Tree, name: &str, snapshotter: &str) -> Result<Records> {
 }
 
 impl Records {
+    /// Returns the size of the snapshot of one layer, if there is one.
+    pub(super) fn snapshot(&self, chain_id: ChainId) -> Option<u64> {
+        self.snapshots.get(&chain_id.to_string()).map(|snapshot| snapshot.size)
+    }
+
+    /// Returns the size of a layer's snapshot and all that it stands on. What `docker commit` made
+    /// stands on the container's init snapshot too, which is no layer.
+    pub(super) fn unpacked(&self, top: ChainId) -> Option<u64> {
+        let mut next = self.snapshots.get(&top.to_string())?;
+        let mut total = next.size;
+        // As many steps as there are snapshots, lest a loop of parents be endless.
+        for _ in 0..self.snapshots.len() {
+            let Some(parent) = next.parent.as_ref().and_then(|key| self.snapshots.get(key)) else {
+                break;
+            };
+            total = total.saturating_add(parent.size);
+            next = parent;
+        }
+        Some(total)
+    }
+
     fn empty() -> Self {
         Self {
             images: Vec::new(),
             blobs: HashMap::new(),
             snapshots: HashMap::new(),
-            originals: BTreeMap::new(),
+            kept: Kept::default(),
         }
     }
 }
@@ -214,7 +245,7 @@ fn usage(bytes: &[u8]) -> Decoded<HashMap<&[u8], u64>> {
 }
 
 fn in_namespace(
-    namespace: &crate::format::bbolt::Bucket<'_>,
+    namespace: &Bucket<'_>,
     snapshotter: &str,
     usage: &HashMap<&[u8], u64>,
 ) -> Decoded<Records> {
@@ -235,8 +266,10 @@ fn in_namespace(
     if let Some(snapshots) = namespace.at(&[schema::SNAPSHOTS, snapshotter.as_bytes()])? {
         for (key, snapshot) in buckets(&snapshots)? {
             let size = snapshot.get(schema::NAME)?.and_then(|name| usage.get(name));
-            if let (Some(chain), Some(size)) = (parsed(key), size) {
-                records.snapshots.insert(ChainId(chain), *size);
+            if let Some(size) = size {
+                let parent = text(&snapshot, schema::PARENT)?.map(str::to_owned);
+                let key = String::from_utf8_lossy(key).into_owned();
+                records.snapshots.insert(key, Snapshot { size: *size, parent });
             }
         }
     }
@@ -246,8 +279,11 @@ fn in_namespace(
             if let (Some(image), Some(content)) = (image, lease.bucket(schema::CONTENT)?) {
                 let keys = content.iter().map(|entry| entry.map(|(key, _)| parsed(key)));
                 let blobs = keys.collect::<Decoded<Vec<_>>>()?;
-                let blobs = blobs.into_iter().flatten().map(BlobId).collect();
-                records.originals.insert(ConfigId(image), blobs);
+                let blobs: Vec<_> = blobs.into_iter().flatten().map(BlobId).collect();
+                for blob in &blobs {
+                    records.kept.labels.insert(*blob, blob_labels(namespace, *blob)?);
+                }
+                records.kept.originals.insert(ConfigId(image), blobs);
             }
         }
     }
@@ -258,7 +294,7 @@ fn parsed(text: &[u8]) -> Option<Digest> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-fn record(name: &[u8], image: &crate::format::bbolt::Bucket<'_>) -> Decoded<Option<Record>> {
+fn record(name: &[u8], image: &Bucket<'_>) -> Decoded<Option<Record>> {
     let Some(target) = image.bucket(schema::TARGET)? else { return Ok(None) };
     let target = Descriptor {
         media_type: text(&target, schema::MEDIA_TYPE)?.unwrap_or_default().to_owned(),
@@ -326,8 +362,8 @@ fn layers(images: &[Image], records: &Records) -> BTreeMap<ChainId, Layer> {
     for manifest in images.iter().flat_map(|image| &image.manifests) {
         let mut parent = None;
         for (diff_id, chain_id) in manifest.layers.iter().zip(manifest.chain()) {
-            if let Some(size) = records.snapshots.get(&chain_id) {
-                layers.insert(chain_id, Layer { diff_id: *diff_id, parent, size: *size });
+            if let Some(size) = records.snapshot(chain_id) {
+                layers.insert(chain_id, Layer { diff_id: *diff_id, parent, size });
             }
             parent = Some(chain_id);
         }

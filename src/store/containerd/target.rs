@@ -101,13 +101,9 @@ impl Targets<'_> {
         if descriptor.platform.is_none() {
             image.platform = raw.value.platform.clone();
         }
-        let chain = image.chain();
-        let unpacked = chain.last().is_none_or(|top| self.records.snapshots.contains_key(top));
-        if unpacked {
-            let sizes = chain.iter().filter_map(|chain_id| self.records.snapshots.get(chain_id));
-            image.unpacked_size = sizes.fold(0, |sum, size| sum.saturating_add(*size));
-        }
-        image.present = layers_there || (unpacked && !chain.is_empty());
+        let unpacked = image.chain().last().and_then(|top| self.records.unpacked(*top));
+        image.unpacked_size = unpacked.unwrap_or(0);
+        image.present = layers_there || unpacked.is_some();
         image.config = Some((ConfigId(config.0), Arc::new(raw)));
         Ok(image)
     }

@@ -39,20 +39,14 @@ pub(super) struct Spool {
 
 impl std::fmt::Debug for Archive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Archive")
-            .field("made", &self.made.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Archive").field("made", &self.made.len()).finish_non_exhaustive()
     }
 }
 
 impl Archive {
     pub(super) fn new(file: NamedTempFile) -> Self {
         let builder = ::tar::Builder::new(BufWriter::with_capacity(256 << 10, file));
-        Self {
-            builder,
-            made: HashMap::new(),
-            is_broken: false,
-        }
+        Self { builder, made: HashMap::new(), is_broken: false }
     }
 
     pub(super) fn check(&self) -> io::Result<()> {
@@ -67,9 +61,7 @@ impl Archive {
         if path.is_root() || self.made.contains_key(&path.to_owned()) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let folder = path
-            .split_last()
-            .map_or(TreePath::ROOT, |(folder, _)| folder);
+        let folder = path.split_last().map_or(TreePath::ROOT, |(folder, _)| folder);
         match self.made.get(&folder.to_owned()) {
             Some(Made::Dir(..)) => Ok(()),
             _ if folder.is_root() => Ok(()),
@@ -106,9 +98,8 @@ impl Archive {
     ) -> io::Result<u64> {
         let result = append(&mut self.builder, path, body, attributes);
         // Unsupported is said before anything is written.
-        self.is_broken |= result
-            .as_ref()
-            .is_err_and(|error| error.kind() != io::ErrorKind::Unsupported);
+        self.is_broken |=
+            result.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Unsupported);
         result
     }
 
@@ -127,8 +118,7 @@ impl Archive {
         spool.content.rewind()?;
         let body = Body::File(spool.size, &mut spool.content);
         let bytes = self.append(path, body, &spool.attributes)?;
-        self.made
-            .insert(path.to_owned(), Made::Written(spool.attributes));
+        self.made.insert(path.to_owned(), Made::Written(spool.attributes));
         Ok(bytes)
     }
 
@@ -150,8 +140,7 @@ impl Archive {
             }
         };
         let bytes = self.append(path, body, attributes)?;
-        self.made
-            .insert(path.to_owned(), Made::Written(attributes.clone()));
+        self.made.insert(path.to_owned(), Made::Written(attributes.clone()));
         Ok(bytes)
     }
 
@@ -194,11 +183,7 @@ impl Archive {
         let below = |other: &TreePathBuf| other.as_path().below(path).is_some();
         let stays =
             |made: &Made| matches!(made, Made::Written(_) | Made::Open | Made::Dir(_, true));
-        if self
-            .made
-            .iter()
-            .any(|(other, made)| below(other) && stays(made))
-        {
+        if self.made.iter().any(|(other, made)| below(other) && stays(made)) {
             let what = "what is in a tar cannot be removed";
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
@@ -235,6 +220,5 @@ fn same(a: &Attributes, b: &Attributes) -> bool {
 
 /// Says whether a file by that name waits to be renamed.
 pub(super) fn is_held(path: TreePath<'_>) -> bool {
-    path.split_last()
-        .is_some_and(|(_, name)| name.starts_with(HELD))
+    path.split_last().is_some_and(|(_, name)| name.starts_with(HELD))
 }

@@ -29,11 +29,7 @@ struct Link {
 
 /// Reads all headers of an archive.
 pub(super) fn read(source: &Source, origin: &str) -> Result<Index> {
-    let mut building = Building {
-        index: Index::default(),
-        links: Vec::new(),
-        origin,
-    };
+    let mut building = Building { index: Index::default(), links: Vec::new(), origin };
     building.index.nodes.push(Node::implied());
     building.members(source)?;
     building.finish()
@@ -57,9 +53,7 @@ impl Building<'_> {
         file.seek(SeekFrom::Start(0)).map_err(at_start)?;
         let mut reader = Reader::new(file);
         loop {
-            let next = reader
-                .member()
-                .map_err(|error| from_io(error, || self.place(b"")))?;
+            let next = reader.member().map_err(|error| from_io(error, || self.place(b"")))?;
             match next {
                 Next::End([]) => {
                     let place = self.place(b"").at(reader.offset());
@@ -69,9 +63,7 @@ impl Building<'_> {
                 Next::End(_) => return Ok(()),
                 Next::Member(member) => self.add(&member, source.length())?,
             }
-            reader
-                .skip_data()
-                .map_err(|error| from_io(error, || self.place(b"")))?;
+            reader.skip_data().map_err(|error| from_io(error, || self.place(b"")))?;
         }
     }
 
@@ -113,21 +105,15 @@ impl Building<'_> {
     }
 
     fn add_link(&mut self, member: &Member<'_>) -> Result<()> {
-        let (Some((start, length)), Some(target)) = (
-            self.push_path(&member.path, member)?,
-            self.push_path(&member.link, member)?,
-        ) else {
+        let (Some((start, length)), Some(target)) =
+            (self.push_path(&member.path, member)?, self.push_path(&member.link, member)?)
+        else {
             let what = "a hard link that is, or leads to, the root of the archive";
             return Err(Error::corrupt(self.member_place(member), what));
         };
         let number = self.links.len() as u32;
         let order = self.index.names.len() as u32;
-        self.links.push(Link {
-            start: target.0,
-            length: target.1,
-            order,
-            node: None,
-        });
+        self.links.push(Link { start: target.0, length: target.1, order, node: None });
         self.push_name(start, length, number | LINK, member)
     }
 
@@ -145,10 +131,7 @@ impl Building<'_> {
             gid: narrow(member.gid, "group")?,
             nlink: 0,
             rdev: member.device,
-            mtime: Time {
-                seconds: member.mtime.0,
-                nanos: member.mtime.1,
-            },
+            mtime: Time { seconds: member.mtime.0, nanos: member.mtime.1 },
             size: match kind {
                 Kind::File => member.size,
                 Kind::Symlink => member.link.len() as u64,
@@ -190,10 +173,7 @@ impl Building<'_> {
                 let what = format!("a path of {length} bytes, more than {PATH_LIMIT}");
                 Err(Error::corrupt(self.member_place(member), what))
             }
-            _ => Err(Error::unsupported(
-                self.place(b""),
-                "more than 4 GiB of paths",
-            )),
+            _ => Err(Error::unsupported(self.place(b""), "more than 4 GiB of paths")),
         }
     }
 
@@ -210,13 +190,7 @@ impl Building<'_> {
         }
         let order = self.index.names.len() as u32;
         let last = last_of(self.index.path(start, length));
-        self.index.names.push(Name {
-            start,
-            length,
-            last,
-            order,
-            target,
-        });
+        self.index.names.push(Name { start, length, last, order, target });
         Ok(())
     }
 
@@ -227,11 +201,7 @@ impl Building<'_> {
         self.make_parents()?;
         for name in &self.index.names {
             if let Some(node) = self.index.nodes.get_mut(name.target as usize) {
-                node.nlink = if node.kind == Kind::Dir {
-                    1
-                } else {
-                    node.nlink + 1
-                };
+                node.nlink = if node.kind == Kind::Dir { 1 } else { node.nlink + 1 };
             }
         }
         Ok(self.index)
@@ -250,11 +220,7 @@ impl Building<'_> {
             let link = &self.links[number];
             let path = self.index.path(link.start, link.length);
             let (folder, last) = path.split_at(usize::from(last_of(path)));
-            let key = (
-                folder.strip_suffix(b"/").unwrap_or(folder),
-                last,
-                link.order,
-            );
+            let key = (folder.strip_suffix(b"/").unwrap_or(folder), last, link.order);
             let names = &self.index.names;
             let after = names.partition_point(|name| {
                 let (folder, last) = self.index.key(name);
@@ -329,13 +295,7 @@ impl Building<'_> {
             let last = last_of(self.index.path(start, length));
             let target = self.index.nodes.len() as u32;
             self.index.nodes.push(Node::implied());
-            self.index.names.push(Name {
-                start,
-                length,
-                last,
-                order: 0,
-                target,
-            });
+            self.index.names.push(Name { start, length, last, order: 0, target });
         }
         self.sort();
         Ok(())

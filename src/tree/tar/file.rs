@@ -38,10 +38,7 @@ impl Source {
         let mut input = BufReader::with_capacity(128 << 10, file);
         let compression = Compression::sniff(input.fill_buf().map_err(fail)?);
         if compression == Compression::None && metadata.is_file() {
-            return Ok(Self {
-                file: input.into_inner(),
-                length: metadata.len(),
-            });
+            return Ok(Self { file: input.into_inner(), length: metadata.len() });
         }
         let limit = match metadata.is_file() {
             true => metadata.len().saturating_mul(RATIO).saturating_add(GROWTH),
@@ -50,14 +47,7 @@ impl Source {
         let reader = compression.reader(input).map_err(|error| {
             Error::unsupported(place(), error.to_string()).hint("decompress the archive first")
         })?;
-        Spool {
-            origin,
-            compression,
-            limit,
-            length: 0,
-            written: 0,
-        }
-        .run(reader)
+        Spool { origin, compression, limit, length: 0, written: 0 }.run(reader)
     }
 
     /// Returns the file, whose position is nobody's.
@@ -100,18 +90,13 @@ impl Spool<'_> {
                 break;
             }
         }
-        file.set_len(self.length)
-            .map_err(|error| self.cannot_write(error))?;
-        Ok(Source {
-            file,
-            length: self.length,
-        })
+        file.set_len(self.length).map_err(|error| self.cannot_write(error))?;
+        Ok(Source { file, length: self.length })
     }
 
     fn put(&mut self, file: &File, block: &[u8]) -> Result<()> {
         if block.iter().any(|b| *b != 0) {
-            file.write_all_at(block, self.length)
-                .map_err(|error| self.cannot_write(error))?;
+            file.write_all_at(block, self.length).map_err(|error| self.cannot_write(error))?;
             self.written += block.len() as u64;
         }
         self.length += block.len() as u64;
@@ -133,10 +118,7 @@ impl Spool<'_> {
             return Error::io(self.place(), error);
         }
         let (name, length) = (self.compression.name(), self.length);
-        Error::corrupt(
-            self.place(),
-            format!("{name}: {error}, after {length} bytes decompressed"),
-        )
+        Error::corrupt(self.place(), format!("{name}: {error}, after {length} bytes decompressed"))
     }
 
     fn cannot_write(&self, error: io::Error) -> Error {
@@ -174,14 +156,7 @@ pub(super) struct Content<'a> {
 
 impl<'a> Content<'a> {
     pub(super) fn new(source: &'a Source, data: u64, chunks: Vec<Chunk>, size: u64) -> Self {
-        Self {
-            source,
-            data,
-            chunks,
-            next: 0,
-            at: 0,
-            size,
-        }
+        Self { source, data, chunks, next: 0, at: 0, size }
     }
 }
 
@@ -193,25 +168,19 @@ impl Read for Content<'_> {
             self.data += chunk.length;
             self.next += 1;
         }
-        let chunk = self
-            .chunks
-            .get(self.next)
-            .filter(|chunk| chunk.offset < self.size);
+        let chunk = self.chunks.get(self.next).filter(|chunk| chunk.offset < self.size);
         let inside = chunk.and_then(|chunk| Some((chunk, self.at.checked_sub(chunk.offset)?)));
         let end = match (inside, chunk) {
             (Some((chunk, _)), _) => chunk.offset + chunk.length,
             (None, Some(chunk)) => chunk.offset,
             (None, None) => self.size,
         };
-        let room = usize::try_from(end - self.at)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
+        let room = usize::try_from(end - self.at).unwrap_or(usize::MAX).min(buffer.len());
         let read = match inside {
             _ if room == 0 => 0,
-            Some((_, skipped)) => self
-                .source
-                .file
-                .read_at(&mut buffer[..room], self.data + skipped)?,
+            Some((_, skipped)) => {
+                self.source.file.read_at(&mut buffer[..room], self.data + skipped)?
+            }
             None => {
                 buffer[..room].fill(0);
                 room

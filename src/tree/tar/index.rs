@@ -97,10 +97,7 @@ impl Index {
             None => 0,
             Some((folder, name)) => {
                 let key = (folder.as_bytes(), name);
-                let at = self
-                    .names
-                    .binary_search_by(|other| self.key(other).cmp(&key))
-                    .ok()?;
+                let at = self.names.binary_search_by(|other| self.key(other).cmp(&key)).ok()?;
                 self.names.get(at)?.target
             }
         };
@@ -117,11 +114,7 @@ impl Index {
         let count = self.names[start..].partition_point(|name| self.key(name).0 == folder);
         let names = self.names[start..start + count].iter();
         names.filter_map(|name| {
-            Some((
-                self.key(name).1,
-                name.target,
-                self.nodes.get(name.target as usize)?,
-            ))
+            Some((self.key(name).1, name.target, self.nodes.get(name.target as usize)?))
         })
     }
 
@@ -139,9 +132,6 @@ impl Index {
 
 /// Returns where a path's last name begins.
 pub(super) fn last_of(path: &[u8]) -> u16 {
-    let last = path
-        .iter()
-        .rposition(|b| *b == b'/')
-        .map_or(0, |slash| slash + 1);
+    let last = path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
     u16::try_from(last).unwrap_or(0)
 }

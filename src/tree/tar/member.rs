@@ -76,11 +76,7 @@ pub(super) fn append<W: Write>(
             let what = "an extended attribute with = in its name does not fit a tar header";
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
-        push_record(
-            &mut records.0,
-            &[b"SCHILY.xattr.", key.as_slice()].concat(),
-            value,
-        );
+        push_record(&mut records.0, &[b"SCHILY.xattr.", key.as_slice()].concat(), value);
     }
     let (size, data) = match body {
         Body::File(size, data) => (size, data),
@@ -119,15 +115,9 @@ impl Records {
     /// Returns the seconds that go into the header.
     fn time(&mut self, attributes: &Attributes) -> u64 {
         let time = attributes.mtime.unwrap_or_default();
-        let seconds = u64::try_from(time.seconds)
-            .ok()
-            .filter(|seconds| *seconds <= OCTAL_11);
+        let seconds = u64::try_from(time.seconds).ok().filter(|seconds| *seconds <= OCTAL_11);
         if time.nanos > 0 || seconds.is_none() {
-            push_record(
-                &mut self.0,
-                b"mtime",
-                decimal_time(time.seconds, time.nanos).as_bytes(),
-            );
+            push_record(&mut self.0, b"mtime", decimal_time(time.seconds, time.nanos).as_bytes());
         }
         seconds.unwrap_or(0)
     }
@@ -137,10 +127,7 @@ impl Records {
         if self.0.is_empty() {
             return Ok(0);
         }
-        let last = path
-            .split(|b| *b == b'/')
-            .rfind(|name| !name.is_empty())
-            .unwrap_or(b".");
+        let last = path.split(|b| *b == b'/').rfind(|name| !name.is_empty()).unwrap_or(b".");
         let name = [b"PaxHeaders/", last].concat();
         let mut header = Header::new_ustar();
         let fits = name.len().min(100);
@@ -164,8 +151,6 @@ fn decimal_time(seconds: i64, nanos: u32) -> String {
     let (seconds, nanos) = (total / 1_000_000_000, total % 1_000_000_000);
     match nanos {
         0 => format!("{sign}{seconds}"),
-        _ => format!("{sign}{seconds}.{nanos:09}")
-            .trim_end_matches('0')
-            .to_owned(),
+        _ => format!("{sign}{seconds}.{nanos:09}").trim_end_matches('0').to_owned(),
     }
 }

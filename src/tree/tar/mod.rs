@@ -46,11 +46,7 @@ impl TarTree {
         let origin = path.display().to_string();
         let source = Source::open(path, &origin)?;
         let index = build::read(&source, &origin)?;
-        Ok(Self {
-            origin,
-            source,
-            index,
-        })
+        Ok(Self { origin, source, index })
     }
 
     fn node(&self, path: TreePath<'_>) -> Result<(u32, &Node)> {
@@ -66,9 +62,7 @@ impl TarTree {
         use_member: impl FnOnce(&Member<'_>) -> T,
     ) -> Result<T> {
         let read = || {
-            let raw = self
-                .source
-                .read(node.headers, node.headers_length as usize)?;
+            let raw = self.source.read(node.headers, node.headers_length as usize)?;
             let member = tar::decode(&raw, node.headers)?;
             Ok::<_, io::Error>(use_member(&member))
         };
@@ -88,10 +82,7 @@ impl Tree for TarTree {
     fn list(&self, dir: TreePath<'_>) -> Result<Vec<Entry>> {
         let (_, node) = self.node(dir)?;
         if node.kind != Kind::Dir {
-            return Err(Error::io(
-                self.place(dir),
-                io::ErrorKind::NotADirectory.into(),
-            ));
+            return Err(Error::io(self.place(dir), io::ErrorKind::NotADirectory.into()));
         }
         let entry = |(name, ino, node): (&[u8], u32, &Node)| Entry {
             name: name.to_vec(),
@@ -106,21 +97,11 @@ impl Tree for TarTree {
             return Err(Error::corrupt(self.place(file), "not a regular file"));
         }
         let chunks = if node.is_sparse {
-            self.member(file, node, |member| {
-                member.sparse.clone().unwrap_or_default()
-            })?
+            self.member(file, node, |member| member.sparse.clone().unwrap_or_default())?
         } else {
-            vec![Chunk {
-                offset: 0,
-                length: node.size,
-            }]
+            vec![Chunk { offset: 0, length: node.size }]
         };
-        Ok(Box::new(Content::new(
-            &self.source,
-            node.data(),
-            chunks,
-            node.size,
-        )))
+        Ok(Box::new(Content::new(&self.source, node.data(), chunks, node.size)))
     }
 
     fn read_link(&self, link: TreePath<'_>) -> Result<Vec<u8>> {
@@ -128,10 +109,7 @@ impl Tree for TarTree {
             (_, node) if node.kind == Kind::Symlink => {
                 self.member(link, node, |member| member.link.to_vec())
             }
-            _ => Err(Error::io(
-                self.place(link),
-                io::ErrorKind::InvalidInput.into(),
-            )),
+            _ => Err(Error::io(self.place(link), io::ErrorKind::InvalidInput.into())),
         }
     }
 

@@ -46,11 +46,7 @@ impl TarSink {
             .tempfile_in(folder_of(target))
             .map_err(|error| Error::io(Place::new(&*origin, ""), error))?;
         let archive = Mutex::new(Archive::new(file));
-        Ok(Self {
-            target: target.to_owned(),
-            nothing: Nothing { origin },
-            archive,
-        })
+        Ok(Self { target: target.to_owned(), nothing: Nothing { origin }, archive })
     }
 
     /// Ends the archive, makes it durable and gives it its name.
@@ -59,11 +55,7 @@ impl TarSink {
     /// What the operating system says; [`Refused`](crate::error::ErrorKind::Refused) if there is
     /// something by that name by now. The archive is gone then.
     pub fn close(self) -> Result<()> {
-        let Self {
-            target,
-            nothing,
-            archive,
-        } = self;
+        let Self { target, nothing, archive } = self;
         let mut archive = archive.into_inner().unwrap_or_else(PoisonError::into_inner);
         let fail = |error| from_io(error, || nothing.place(TreePath::ROOT));
         let mut empty: Vec<TreePathBuf> = archive.made.keys().cloned().collect();
@@ -73,20 +65,15 @@ impl TarSink {
         }
         archive.check().map_err(fail)?;
         let file = archive.builder.into_inner().map_err(fail)?;
-        let file = file
-            .into_inner()
-            .map_err(|error| fail(error.into_error()))?;
+        let file = file.into_inner().map_err(|error| fail(error.into_error()))?;
         file.as_file().sync_all().map_err(fail)?;
-        file.persist_noclobber(&target)
-            .map_err(|error| match error.error.kind() {
-                io::ErrorKind::AlreadyExists => {
-                    Error::refused(format!("{} is there already", nothing.origin))
-                }
-                _ => fail(error.error),
-            })?;
-        std::fs::File::open(folder_of(&target))
-            .and_then(|dir| dir.sync_all())
-            .map_err(fail)
+        file.persist_noclobber(&target).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                Error::refused(format!("{} is there already", nothing.origin))
+            }
+            _ => fail(error.error),
+        })?;
+        std::fs::File::open(folder_of(&target)).and_then(|dir| dir.sync_all()).map_err(fail)
     }
 
     fn archive(&self) -> MutexGuard<'_, Archive> {
@@ -120,21 +107,11 @@ impl Sink for TarSink {
         attributes: &Attributes,
     ) -> Result<Box<dyn FileSink + 'a>> {
         let mut archive = self.archive();
-        archive
-            .may_add(path)
-            .map_err(|error| self.fail(path, error))?;
+        archive.may_add(path).map_err(|error| self.fail(path, error))?;
         archive.made.insert(path.to_owned(), Made::Open);
         let content = SpooledTempFile::new(IN_MEMORY);
-        let spool = Some(Spool {
-            content,
-            size: 0,
-            attributes: attributes.clone(),
-        });
-        Ok(Box::new(TarFile {
-            sink: self,
-            path: path.to_owned(),
-            spool,
-        }))
+        let spool = Some(Spool { content, size: 0, attributes: attributes.clone() });
+        Ok(Box::new(TarFile { sink: self, path: path.to_owned(), spool }))
     }
 
     fn make_dir(&self, path: TreePath<'_>, mode: u16) -> Result<()> {
@@ -142,51 +119,35 @@ impl Sink for TarSink {
         if path.is_root() || matches!(archive.made.get(&path.to_owned()), Some(Made::Dir(..))) {
             return Ok(());
         }
-        archive
-            .may_add(path)
-            .map_err(|error| self.fail(path, error))?;
-        archive
-            .made
-            .insert(path.to_owned(), Made::Dir(Attributes::root(mode), false));
+        archive.may_add(path).map_err(|error| self.fail(path, error))?;
+        archive.made.insert(path.to_owned(), Made::Dir(Attributes::root(mode), false));
         Ok(())
     }
 
     fn finish_dir(&self, path: TreePath<'_>, attributes: &Attributes) -> Result<u64> {
-        self.archive()
-            .finish_dir(path, attributes)
-            .map_err(|error| self.fail(path, error))
+        self.archive().finish_dir(path, attributes).map_err(|error| self.fail(path, error))
     }
 
     fn put(&self, path: TreePath<'_>, special: &Special, attributes: &Attributes) -> Result<u64> {
-        self.archive()
-            .put(path, special, attributes)
-            .map_err(|error| self.fail(path, error))
+        self.archive().put(path, special, attributes).map_err(|error| self.fail(path, error))
     }
 
     fn link(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()> {
-        self.archive()
-            .link(from, to)
-            .map_err(|error| self.fail(to, error))
+        self.archive().link(from, to).map_err(|error| self.fail(to, error))
     }
 
     fn rename(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()> {
-        self.archive()
-            .rename(from, to)
-            .map_err(|error| self.fail(from, error))
+        self.archive().rename(from, to).map_err(|error| self.fail(from, error))
     }
 
     fn remove(&self, path: TreePath<'_>) -> Result<()> {
-        self.archive()
-            .remove(path)
-            .map_err(|error| self.fail(path, error))
+        self.archive().remove(path).map_err(|error| self.fail(path, error))
     }
 
     fn sync(&self) -> Result<()> {
         let mut archive = self.archive();
         let out = archive.builder.get_mut();
-        let synced = out
-            .flush()
-            .and_then(|()| out.get_ref().as_file().sync_all());
+        let synced = out.flush().and_then(|()| out.get_ref().as_file().sync_all());
         synced.map_err(|error| self.fail(TreePath::ROOT, error))
     }
 
@@ -230,9 +191,7 @@ impl FileSink for TarFile<'_> {
             archive.made.insert(path.to_owned(), Made::Held(spool));
             return Ok(size);
         }
-        archive
-            .write_file(path, spool)
-            .map_err(|error| self.sink.fail(path, error))
+        archive.write_file(path, spool).map_err(|error| self.sink.fail(path, error))
     }
 }
 
@@ -255,15 +214,9 @@ mod tests {
             mode,
             uid: 4_000_000_000,
             gid: 3_000_000,
-            mtime: Some(Time {
-                seconds: -2,
-                nanos: 250_000_001,
-            }),
+            mtime: Some(Time { seconds: -2, nanos: 250_000_001 }),
             xattrs: [
-                (
-                    b"security.capability".to_vec(),
-                    b"\x01\0\0\x02\xff=\n".to_vec(),
-                ),
+                (b"security.capability".to_vec(), b"\x01\0\0\x02\xff=\n".to_vec()),
                 (b"user.empty".to_vec(), Vec::new()),
             ]
             .into(),
@@ -277,9 +230,7 @@ mod tests {
         let sink = TarSink::create(&target).expect("a new tar");
         fill(&sink);
         sink.close().expect("room for it");
-        let names = std::fs::read_dir(folder.path())
-            .expect("the folder")
-            .count();
+        let names = std::fs::read_dir(folder.path()).expect("the folder").count();
         assert_eq!(names, 1, "nothing but the tar is left");
         let bytes = std::fs::read(&target).expect("the tar");
         (bytes, TarTree::open(&target).expect("a sound tar"))
@@ -294,38 +245,22 @@ mod tests {
     fn fill(sink: &TarSink) {
         let long = format!("dir/{}/{}", "a".repeat(120), "ü".repeat(60));
         sink.make_dir(path("dir"), 0o700).expect("a free name");
-        sink.make_dir(path(&long).split_last().expect("a path").0, 0o711)
-            .expect("a free name");
+        sink.make_dir(path(&long).split_last().expect("a path").0, 0o711).expect("a free name");
         let large = vec![7; IN_MEMORY + 5];
-        assert_eq!(
-            file(sink, "dir/large", &Attributes::root(0o600), &large),
-            512 + 1_049_088
-        );
+        assert_eq!(file(sink, "dir/large", &Attributes::root(0o600), &large), 512 + 1_049_088);
         file(sink, &long, &everything(0o4755), b"long");
         let odd = TreePath::new(b"dir/\xff").expect("a path");
         let symlink = Special::Symlink(vec![b't'; 150]);
-        sink.put(odd, &symlink, &everything(0o777))
-            .expect("a free name");
-        sink.put(path("dir/gone"), &Special::Char(0, 0), &Attributes::root(0))
-            .expect("free");
-        sink.put(
-            path("disk"),
-            &Special::Block(259, 1_048_575),
-            &everything(0o660),
-        )
-        .expect("free");
-        sink.put(path("pipe"), &Special::Fifo, &everything(0o600))
-            .expect("a free name");
-        sink.link(path(&long), path("dir/linked"))
-            .expect("a free name");
+        sink.put(odd, &symlink, &everything(0o777)).expect("a free name");
+        sink.put(path("dir/gone"), &Special::Char(0, 0), &Attributes::root(0)).expect("free");
+        sink.put(path("disk"), &Special::Block(259, 1_048_575), &everything(0o660)).expect("free");
+        sink.put(path("pipe"), &Special::Fifo, &everything(0o600)).expect("a free name");
+        sink.link(path(&long), path("dir/linked")).expect("a free name");
         sink.make_dir(path("empty"), 0o750).expect("a free name");
         sink.make_dir(path("plain"), 0o755).expect("a free name");
-        sink.finish_dir(path("plain"), &Attributes::root(0o755))
-            .expect("there");
-        sink.finish_dir(path("dir"), &everything(0o1777))
-            .expect("there");
-        sink.finish_dir(TreePath::ROOT, &everything(0o710))
-            .expect("there");
+        sink.finish_dir(path("plain"), &Attributes::root(0o755)).expect("there");
+        sink.finish_dir(path("dir"), &everything(0o1777)).expect("there");
+        sink.finish_dir(TreePath::ROOT, &everything(0o710)).expect("there");
     }
 
     #[test]
@@ -355,10 +290,7 @@ mod tests {
         assert!(read(&tree, path("dir/large")).expect("a file") == vec![7; IN_MEMORY + 5]);
         assert!(tree.stat(path("dir/gone")).expect("there").is_whiteout());
         assert_eq!(tree.stat(path("empty")).expect("there").mode, 0o750);
-        assert!(
-            written(fill).0 == bytes,
-            "the same calls make the same bytes"
-        );
+        assert!(written(fill).0 == bytes, "the same calls make the same bytes");
     }
 
     #[test]
@@ -370,18 +302,12 @@ mod tests {
             let name = entry.expect("sound").path_bytes().into_owned();
             let folder = name.strip_suffix(b"/").unwrap_or(&name);
             if let Some(slash) = folder.iter().rposition(|b| *b == b'/') {
-                assert!(
-                    names.iter().any(|other| *other == name[..=slash]),
-                    "{name:?}"
-                );
+                assert!(names.iter().any(|other| *other == name[..=slash]), "{name:?}");
             }
             names.push(name);
         }
         let times = |name: &[u8]| names.iter().filter(|other| *other == name).count();
-        assert_eq!(
-            (times(b"plain/"), times(b"dir/"), times(b"empty/")),
-            (1, 2, 1)
-        );
+        assert_eq!((times(b"plain/"), times(b"dir/"), times(b"empty/")), (1, 2, 1));
     }
 
     #[test]
@@ -392,10 +318,8 @@ mod tests {
             write(sink, path(".tranship-lost"), 0o644, b"lost").expect("a free name");
             write(sink, path("b"), 0o644, b"b").expect("a free name");
             sink.rename(path(".tranship-1"), path("a")).expect("held");
-            sink.rename(path(".tranship-2"), path(".tranship-3"))
-                .expect("held");
-            sink.rename(path(".tranship-3"), path("a"))
-                .expect("a file is replaced");
+            sink.rename(path(".tranship-2"), path(".tranship-3")).expect("held");
+            sink.rename(path(".tranship-3"), path("a")).expect("a file is replaced");
             sink.remove(path("nothing")).expect("no error");
             for error in [
                 sink.rename(path("b"), path("c")).expect_err("in the tar"),
@@ -403,11 +327,7 @@ mod tests {
             ] {
                 assert_eq!(error.kind(), ErrorKind::Unsupported);
             }
-            assert!(
-                sink.rename(path("none"), path("c"))
-                    .expect_err("none")
-                    .is_missing()
-            );
+            assert!(sink.rename(path("none"), path("c")).expect_err("none").is_missing());
             sink.sync().expect("a disk");
         });
         assert_eq!(read(&tree, path("a")).expect("a file"), b"two");
@@ -419,36 +339,16 @@ mod tests {
         let (_, tree) = written(|sink| {
             write(sink, path("a"), 0o644, b"a").expect("a free name");
             assert!(write(sink, path("a"), 0o644, b"b").is_err());
-            assert!(
-                write(sink, path("none/a"), 0o644, b"")
-                    .expect_err("none")
-                    .is_missing()
-            );
+            assert!(write(sink, path("none/a"), 0o644, b"").expect_err("none").is_missing());
             assert!(write(sink, path("a/b"), 0o644, b"").is_err());
             assert!(sink.make_dir(path("a"), 0o755).is_err());
             assert!(sink.make_dir(TreePath::ROOT, 0o755).is_ok());
-            assert!(
-                sink.link(path("none"), path("b"))
-                    .expect_err("none")
-                    .is_missing()
-            );
+            assert!(sink.link(path("none"), path("b")).expect_err("none").is_missing());
             let socket = sink.put(path("s"), &Special::Socket, &Attributes::default());
-            assert_eq!(
-                socket.expect_err("no socket").kind(),
-                ErrorKind::Unsupported
-            );
-            let device = sink.put(
-                path("d"),
-                &Special::Char(1 << 30, 0),
-                &Attributes::default(),
-            );
-            assert_eq!(
-                device.expect_err("too large").kind(),
-                ErrorKind::Unsupported
-            );
-            let given_up = sink
-                .create(path("c"), &Attributes::default())
-                .expect("a free name");
+            assert_eq!(socket.expect_err("no socket").kind(), ErrorKind::Unsupported);
+            let device = sink.put(path("d"), &Special::Char(1 << 30, 0), &Attributes::default());
+            assert_eq!(device.expect_err("too large").kind(), ErrorKind::Unsupported);
+            let given_up = sink.create(path("c"), &Attributes::default()).expect("a free name");
             drop(given_up);
             write(sink, path("c"), 0o644, b"c").expect("free again");
         });
@@ -462,19 +362,11 @@ mod tests {
         let sink = TarSink::create(&target).expect("a new tar");
         write(&sink, path("a"), 0o644, b"a").expect("a free name");
         drop(sink);
-        assert_eq!(
-            std::fs::read_dir(folder.path())
-                .expect("the folder")
-                .count(),
-            0
-        );
+        assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0);
         let sink = TarSink::create(&target).expect("a new tar");
         std::fs::write(&target, b"mine").expect("room for it");
         assert_eq!(sink.close().expect_err("taken").kind(), ErrorKind::Refused);
-        assert_eq!(
-            TarSink::create(&target).expect_err("taken").kind(),
-            ErrorKind::Refused
-        );
+        assert_eq!(TarSink::create(&target).expect_err("taken").kind(), ErrorKind::Refused);
         assert_eq!(std::fs::read(&target).expect("the file"), b"mine");
     }
 
@@ -501,11 +393,8 @@ mod tests {
 
     #[test]
     fn a_tree_is_copied_into_a_tar_and_out_again() {
-        let copying = Copying {
-            snapshots: Snapshots::Auto,
-            skip: &|_| false,
-            skip_xattr: &|_| false,
-        };
+        let copying =
+            Copying { snapshots: Snapshots::Auto, skip: &|_| false, skip_xattr: &|_| false };
         let (_, tree) = written(fill);
         let (_, again) = written(|sink| {
             copy(&tree, TreePath::ROOT, sink, TreePath::ROOT, &copying).expect("a copy");
@@ -516,10 +405,7 @@ mod tests {
         assert!(large == vec![7; IN_MEMORY + 5]);
         let long = format!("dir/{}/{}", "a".repeat(120), "ü".repeat(60));
         let [had, has] = [&tree as &dyn Tree, &memory].map(|tree| {
-            (
-                tree.stat(path(&long)).expect("there").mtime,
-                tree.xattrs(path(&long)).expect("there"),
-            )
+            (tree.stat(path(&long)).expect("there").mtime, tree.xattrs(path(&long)).expect("there"))
         });
         assert_eq!(had, has);
     }

@@ -57,12 +57,7 @@ fn paths_are_cleaned_and_sorted() {
 
 #[test]
 fn deep_folders_are_made_up() {
-    let tree = tree(
-        Tar::default()
-            .file("a/b/c/x", b"")
-            .file("a/b/d/y", b"")
-            .file("e", b""),
-    );
+    let tree = tree(Tar::default().file("a/b/c/x", b"").file("a/b/d/y", b"").file("e", b""));
     let want = ["a", "a/b", "a/b/c", "a/b/c/x", "a/b/d", "a/b/d/y", "e"];
     assert_eq!(paths(&tree), want);
     let mut inodes: Vec<u64> = ["", "a", "a/b", "a/b/c", "a/b/c/x", "e"]
@@ -123,9 +118,7 @@ fn everything_a_header_says_is_told() {
         .dir("dir");
     let tree = tree(tar);
     assert!(tree.stat(path("gone")).expect("there").is_whiteout());
-    let odd = tree
-        .stat(TreePath::new(b"\xff").expect("a name"))
-        .expect("there");
+    let odd = tree.stat(TreePath::new(b"\xff").expect("a name")).expect("there");
     assert_eq!((odd.mode, odd.gid, odd.size), (0o4755, u32::MAX, 1));
     assert_eq!(tree.read_link(path("link")).expect("a link"), b"../target");
     assert_eq!(tree.stat(path("link")).expect("a link").size, 9);
@@ -134,28 +127,11 @@ fn everything_a_header_says_is_told() {
     assert!(tree.open(path("link")).is_err());
     assert_eq!(tree.stat(path("pipe")).expect("there").kind, Kind::Fifo);
     let dir = tree.stat(path("dir")).expect("there");
-    assert_eq!(
-        (dir.uid, dir.mtime),
-        (
-            4_294_967_294,
-            Time {
-                seconds: -2,
-                nanos: 750_000_000
-            }
-        )
-    );
+    assert_eq!((dir.uid, dir.mtime), (4_294_967_294, Time { seconds: -2, nanos: 750_000_000 }));
     let xattrs = tree.xattrs(path("dir")).expect("attributes");
-    let want: [(&[u8], &[u8]); 3] = [
-        (b"trusted.overlay.opaque", b"y"),
-        (b"user.empty", b""),
-        (b"user.twice", b"\0\n="),
-    ];
-    assert!(
-        xattrs
-            .iter()
-            .map(|(key, value)| (&key[..], &value[..]))
-            .eq(want)
-    );
+    let want: [(&[u8], &[u8]); 3] =
+        [(b"trusted.overlay.opaque", b"y"), (b"user.empty", b""), (b"user.twice", b"\0\n=")];
+    assert!(xattrs.iter().map(|(key, value)| (&key[..], &value[..])).eq(want));
     assert!(tree.xattrs(path("link")).expect("none").is_empty());
 }
 
@@ -165,10 +141,7 @@ fn holes_are_zeros_wherever_the_map_is() {
     want[512..515].copy_from_slice(b"abc");
     want[4096..4098].copy_from_slice(b"de");
     let pieces = [(512, b"abc".as_slice()), (4096, b"de"), (9000, b"")];
-    let map = [
-        ("GNU.sparse.size", b"9000".as_slice()),
-        ("GNU.sparse.map", b"512,3,4096,2,9000,0"),
-    ];
+    let map = [("GNU.sparse.size", b"9000".as_slice()), ("GNU.sparse.map", b"512,3,4096,2,9000,0")];
     let mut data = b"2\n512\n3\n4096\n2\n".to_vec();
     data.resize(512, 0);
     data.extend_from_slice(b"abcde");
@@ -203,14 +176,8 @@ fn holes_are_zeros_wherever_the_map_is() {
 #[test]
 fn compressed_archives_are_read_too() {
     let zeros = vec![0; 3 << 20];
-    let noise: Vec<u8> = (0..2_000_000u32)
-        .map(|at| (at.wrapping_mul(at) >> 7) as u8)
-        .collect();
-    let plain = Tar::default()
-        .file("zeros", &zeros)
-        .file("noise", &noise)
-        .file("x", b"x")
-        .end();
+    let noise: Vec<u8> = (0..2_000_000u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
+    let plain = Tar::default().file("zeros", &zeros).file("noise", &noise).file("x", b"x").end();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&plain).expect("a vector takes every write");
     let gzip = gzip.finish().expect("a vector takes every write");
@@ -232,11 +199,7 @@ fn compressed_archives_are_read_too() {
 
 #[test]
 fn a_cut_archive_is_an_error_with_its_byte() {
-    let tar = Tar::default()
-        .file("a", &[1; 1000])
-        .file("b", &[2; 600_000])
-        .dir("c")
-        .end();
+    let tar = Tar::default().file("a", &[1; 1000]).file("b", &[2; 600_000]).dir("c").end();
     let b = 1536 + 512;
     for (length, offset, inside) in [
         (0, 0, ""),
@@ -252,17 +215,10 @@ fn a_cut_archive_is_an_error_with_its_byte() {
         let error = open(&tar[..length]).expect_err("cut short");
         let place = error.place().expect("a place");
         assert_eq!(error.kind(), ErrorKind::Corrupt, "cut at {length}: {error}");
-        assert_eq!(
-            place.offset,
-            Some(offset as u64),
-            "cut at {length}: {error}"
-        );
+        assert_eq!(place.offset, Some(offset as u64), "cut at {length}: {error}");
         assert_eq!(place.path, inside.as_bytes(), "cut at {length}: {error}");
     }
-    assert!(
-        open(&tar[..tar.len() - 512]).is_ok(),
-        "one zero block marks an end, too"
-    );
+    assert!(open(&tar[..tar.len() - 512]).is_ok(), "one zero block marks an end, too");
 }
 
 #[test]
@@ -273,55 +229,29 @@ fn what_no_tree_can_hold_is_refused() {
         ("outside", Tar::default().file("a/../../b", b"")),
         ("link outside", Tar::default().link(b'1', "a", "../b")),
         ("no such link", Tar::default().link(b'1', "a", "b")),
-        (
-            "link ahead",
-            Tar::default().link(b'1', "a", "b").file("b", b""),
-        ),
+        ("link ahead", Tar::default().link(b'1', "a", "b").file("b", b"")),
         ("link to itself", Tar::default().link(b'1', "a", "a")),
-        (
-            "link to a folder",
-            Tar::default().dir("d").link(b'1', "a", "d"),
-        ),
+        ("link to a folder", Tar::default().dir("d").link(b'1', "a", "d")),
         ("link to the root", Tar::default().link(b'1', "a", ".")),
         ("root is a file", Tar::default().file(".", b"")),
-        (
-            "below a file",
-            Tar::default().file("a", b"").file("a/b", b""),
-        ),
-        (
-            "below a link",
-            Tar::default().link(b'2', "a", "b").file("a/c/d", b""),
-        ),
+        ("below a file", Tar::default().file("a", b"").file("a/b", b"")),
+        ("below a link", Tar::default().link(b'2', "a", "b").file("a/c/d", b"")),
         ("owner", Tar::default().edited(b'0', b"a", b"", wide)),
-        (
-            "path",
-            Tar::default()
-                .pax(&[("path", long.as_bytes())])
-                .file("a", b""),
-        ),
+        ("path", Tar::default().pax(&[("path", long.as_bytes())]).file("a", b"")),
         ("type", Tar::default().member(b'M', "a", b"")),
     ] {
         let error = error(tar);
         let kind = error.kind();
-        assert!(
-            matches!(kind, ErrorKind::Corrupt | ErrorKind::Unsupported),
-            "{what}: {error}"
-        );
+        assert!(matches!(kind, ErrorKind::Corrupt | ErrorKind::Unsupported), "{what}: {error}");
         assert!(error.place().is_some(), "{what}: {error}");
     }
-    assert!(
-        TarTree::open(Path::new("/nonexistent.tar"))
-            .expect_err("none")
-            .is_missing()
-    );
+    assert!(TarTree::open(Path::new("/nonexistent.tar")).expect_err("none").is_missing());
     assert!(TarTree::open(Path::new("/")).is_err());
 }
 
 #[test]
 fn labels_and_global_records_are_no_files() {
-    let tar = Tar::default()
-        .member(b'V', "label", b"")
-        .extended(b'g', "g", &[("comment", b"x")]);
+    let tar = Tar::default().member(b'V', "label", b"").extended(b'g', "g", &[("comment", b"x")]);
     assert_eq!(paths(&tree(tar.file("a", b""))), ["a"]);
 }
 
@@ -342,9 +272,7 @@ fn an_archive_of_the_tar_crate_is_read() {
         header.set_size(7);
         header.set_mode(0o640);
         header.set_uid(5_000_000 + at as u64);
-        builder
-            .append_data(&mut header, name, &b"content"[..])
-            .expect("a vector takes all");
+        builder.append_data(&mut header, name, &b"content"[..]).expect("a vector takes all");
     }
     let tree = open(&builder.into_inner().expect("a vector takes all")).expect("sound");
     assert_eq!(content(&tree, &long), b"content");

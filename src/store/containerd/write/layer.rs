@@ -69,7 +69,10 @@ impl Writer {
         if step.blob && !done.blobs.contains_key(&step.diff_id) {
             let content = source.layer(step.from)?;
             let blob = self.put_blob(step, &*content, progress)?;
-            self.state().journal.blobs.insert(step.diff_id, blob);
+            let mut state = self.state();
+            state.journal.blobs.insert(step.diff_id, blob);
+            state.written = state.written.saturating_add(blob.size);
+            drop(state);
             verified = Some(step.from);
         } else if step.blob {
             progress.advance(step.size);
@@ -152,6 +155,8 @@ impl Writer {
         self.make_dir(work.as_path(), 0o711)?;
         self.sink.finish_dir(work.as_path(), &self.attributes(0o711))?;
         self.sink.finish_dir(snapshot.as_path(), &self.attributes(0o700))?;
+        let mut state = self.state();
+        state.written = state.written.saturating_add(copied.written);
         Ok(DoneSnapshot { inodes: copied.inodes, size: copied.allocated })
     }
 

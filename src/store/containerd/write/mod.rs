@@ -49,6 +49,8 @@ struct State {
     half_done: BTreeMap<ChainId, u64>,
     /// Documents that are staged.
     documents: HashSet<BlobId>,
+    /// Bytes of layers written by this run.
+    written: u64,
 }
 
 impl std::fmt::Debug for Writer {
@@ -70,7 +72,8 @@ impl Writer {
         writing: Writing,
     ) -> Result<Self> {
         let inventory = inventory(&*sink, namespace, snapshotter, host)?;
-        let root = sink.tree().stat(TreePath::ROOT)?;
+        // A root that is yet to be made will be root's.
+        let root = optional(sink.tree().stat(TreePath::ROOT))?;
         let stage = Stage::new(sink.can_stage(), snapshotter);
         let journal = Journal::read(&*sink, format!("{:?}", writing.compression))?;
         let state = Mutex::new(State { journal, ..State::default() });
@@ -78,7 +81,7 @@ impl Writer {
             namespace: namespace.to_owned(),
             snapshotter: snapshotter.to_owned(),
             places: Snapshotter::new(snapshotter),
-            owner: (root.uid, root.gid),
+            owner: root.map_or((0, 0), |root| (root.uid, root.gid)),
             sink,
             writing,
             stage,
@@ -144,6 +147,10 @@ impl Target for Writer {
         progress: &dyn Progress,
     ) -> Result<()> {
         self.layer(step, source, progress)
+    }
+
+    fn written(&self) -> u64 {
+        self.state().written
     }
 
     fn checkpoint(&self) -> Result<()> {

@@ -1,0 +1,179 @@
+//! Opening the stores that were found, whatever their kind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::containerd::{self, Containerd, Writer};
+use super::find::RootFound;
+use super::overlay2::Overlay2;
+use super::{Source, Target, Writing, containers};
+use crate::digest::{BlobId, ConfigId};
+use crate::error::Result;
+use crate::format::oci::Platform;
+use crate::model::{Container, Finding, Inventory, Severity, StoreKind};
+use crate::tree::{Sink, Sub, Tree, TreePathBuf, path};
+
+/// A store and what it holds.
+pub struct StoreHere {
+    /// Which of the two it is.
+    pub kind: StoreKind,
+    /// The graph driver or snapshotter.
+    pub driver: String,
+    /// The tree that the store's root is.
+    pub tree: Arc<dyn Tree>,
+    /// Where that is, for messages.
+    pub place: String,
+    /// The store, if it can be read: a driver's folder without `image/<driver>` cannot.
+    pub source: Option<Box<dyn Source>>,
+    /// The folders that it takes room in, in its tree.
+    pub folders: Vec<TreePathBuf>,
+    /// The databases that a running daemon holds, in its tree.
+    pub lock_files: Vec<TreePathBuf>,
+}
+
+impl std::fmt::Debug for StoreHere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreHere").field("kind", &self.kind).field("place", &self.place).finish()
+    }
+}
+
+impl StoreHere {
+    /// Returns what the store holds; nothing where it cannot be read.
+    #[must_use]
+    pub fn inventory(&self) -> Option<&Inventory> {
+        self.source.as_ref().map(|source| source.inventory())
+    }
+}
+
+/// What was found in one data root.
+#[derive(Debug, Default)]
+pub struct Stores {
+    /// The stores, the classic ones first.
+    pub stores: Vec<StoreHere>,
+    /// All containers of the root, whichever store they are in.
+    pub containers: Vec<Container>,
+    /// What is wrong outside the stores that could be read.
+    pub findings: Vec<Finding>,
+}
+
+type Originals = BTreeMap<ConfigId, Vec<BlobId>>;
+
+/// Opens all stores of a data root, and a containerd root that is elsewhere.
+///
+/// # Errors
+/// Where folders that are there cannot be read. A store that cannot be read is a finding.
+pub fn stores(
+    tree: &Arc<dyn Tree>,
+    found: &RootFound,
+    elsewhere: Option<&Arc<dyn Tree>>,
+    platform: &Platform,
+) -> Result<Stores> {
+    let root: Arc<dyn Tree> = Arc::new(Sub::new(Arc::clone(tree), found.path.as_path()));
+    let mut all = Stores::default();
+    (all.containers, all.findings) = containers::read_all(&*root)?;
+    let mut originals = Originals::new();
+    for inner in &found.containerd {
+        let inner: Arc<dyn Tree> = Arc::new(Sub::new(Arc::clone(tree), inner.as_path()));
+        all.add_containerd(inner, platform, &mut originals);
+    }
+    if let Some(elsewhere) = elsewhere {
+        all.add_containerd(Arc::clone(elsewhere), platform, &mut originals);
+    }
+    for classic in &found.classic {
+        let readable = classic.has_images;
+        all.add_classic(&root, &classic.driver, readable, &originals)?;
+    }
+    all.stores.sort_by_key(|store| store.kind);
+    Ok(all)
+}
+
+impl Stores {
+    fn containers_of(&self, driver: &str) -> Vec<Container> {
+        self.containers.iter().filter(|one| one.driver == driver).cloned().collect()
+    }
+
+    fn add_containerd(&mut self, tree: Arc<dyn Tree>, host: &Platform, originals: &mut Originals) {
+        let driver = containerd::SNAPSHOTTER;
+        let read = Containerd::open(Arc::clone(&tree), containerd::NAMESPACE, driver, host);
+        let source: Option<Box<dyn Source>> = match read {
+            Ok(mut read) => {
+                read.add_containers(self.containers_of(driver));
+                originals.extend(read.originals().clone());
+                Some(Box::new(read))
+            }
+            Err(error) if error.is_missing() => return,
+            Err(error) => {
+                let code = "store-unreadable";
+                self.findings.push(Finding::of(code, Severity::WouldNotLoad, &error));
+                None
+            }
+        };
+        self.stores.push(StoreHere {
+            kind: StoreKind::Containerd,
+            driver: driver.to_owned(),
+            place: tree.origin().to_owned(),
+            tree,
+            source,
+            folders: vec![TreePathBuf::default()],
+            lock_files: containerd::lock_files(driver),
+        });
+    }
+
+    fn add_classic(
+        &mut self,
+        root: &Arc<dyn Tree>,
+        driver: &str,
+        readable: bool,
+        originals: &Originals,
+    ) -> Result<()> {
+        let mut source: Option<Box<dyn Source>> = None;
+        if readable {
+            let mut read = Overlay2::open(Arc::clone(root), driver)?;
+            read.add_containers(self.containers_of(driver));
+            read.add_originals(originals);
+            source = Some(Box::new(read));
+        }
+        let images = path("image").child(driver.as_bytes()).unwrap_or_default();
+        self.stores.push(StoreHere {
+            kind: StoreKind::Classic,
+            driver: driver.to_owned(),
+            tree: Arc::clone(root),
+            place: root.origin().to_owned(),
+            source,
+            folders: vec![images, path(driver).to_owned()],
+            lock_files: super::dockerd_locks(&**root)?,
+        });
+        Ok(())
+    }
+}
+
+/// Returns the databases that a daemon which uses a store of `kind` holds in the store's own root.
+#[must_use]
+pub fn lock_files(kind: StoreKind) -> Vec<TreePathBuf> {
+    match kind {
+        StoreKind::Containerd => containerd::lock_files(containerd::SNAPSHOTTER),
+        StoreKind::Classic => Vec::new(),
+    }
+}
+
+/// Opens the root of a store of `kind`, empty or not, for writing.
+///
+/// # Errors
+/// A store that is there and cannot be read is not written to; and classic stores are not written yet.
+pub fn target(
+    kind: StoreKind,
+    sink: Arc<dyn Sink>,
+    platform: &Platform,
+    writing: Writing,
+) -> Result<Box<dyn Target>> {
+    match kind {
+        StoreKind::Containerd => {
+            let (namespace, driver) = (containerd::NAMESPACE, containerd::SNAPSHOTTER);
+            Ok(Box::new(Writer::open(sink, namespace, driver, platform, writing)?))
+        }
+        StoreKind::Classic => {
+            let place = sink.tree().place(crate::tree::TreePath::ROOT);
+            Err(crate::error::Error::unsupported(place, "classic stores cannot be written yet"))
+        }
+    }
+}
