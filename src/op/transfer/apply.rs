@@ -40,6 +40,8 @@ pub struct Outcome {
     pub moved: Vec<Moved>,
     /// The images that did not.
     pub failed: Vec<Failed>,
+    /// Bytes of layers that were written.
+    pub written: u64,
     /// What was found on the way.
     pub findings: Vec<Finding>,
 }
@@ -86,6 +88,7 @@ pub fn apply(
             outcome.findings.extend(committed.findings);
         }
     }
+    outcome.written = target.written();
     Ok(outcome)
 }
 

@@ -1,0 +1,260 @@
+//! The whole of `tranship migrate`: find the stores, keep daemons away, plan, carry out, switch.
+
+mod place;
+mod switch;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::digest::{BlobId, Digest};
+use crate::error::{Error, Place, Result};
+use crate::format::oci::Platform;
+use crate::model::{Inventory, StoreKind};
+use crate::op::host::{self, ConfigFile, DataRoot, Known, Seen, Stopped};
+use crate::op::progress::Progress;
+use crate::op::transfer::{self, Options, Outcome, Plan, TargetFacts};
+use crate::store::{self, Document, Source, Target, Writing};
+use crate::tree::Tree;
+use place::Destination;
+
+pub use switch::Switched;
+
+/// What to migrate, and how.
+#[derive(Debug)]
+pub struct Request {
+    /// The data root, the system, or an archive of either; nothing for this host.
+    pub at: Option<PathBuf>,
+    /// The root of a containerd that is not in the usual place.
+    pub containerd_root: Option<PathBuf>,
+    /// The daemon's configuration, if it is not the system's own.
+    pub daemon_config: Option<PathBuf>,
+    /// The kind of store to move to.
+    pub to: StoreKind,
+    /// Which images, and what happens to names that are taken.
+    pub options: Options,
+    /// How the target is written.
+    pub writing: Writing,
+    /// Another place for the target than beside the source: a directory, or a tar to be made.
+    pub into: Option<PathBuf>,
+    /// Whether the daemon is to show the target from its next start on.
+    pub switch: bool,
+    /// Nothing is moved if the images are larger than this.
+    pub threshold: Option<u64>,
+    /// Whether only to plan.
+    pub dry_run: bool,
+    /// How many layers to work on at once.
+    pub jobs: usize,
+    /// The platform of this host.
+    pub platform: Platform,
+}
+
+/// A migration that is planned.
+pub struct Prepared {
+    request: Request,
+    root: DataRoot,
+    source: usize,
+    destination: Destination,
+    target: Box<dyn Target>,
+    stopped: Stopped,
+    /// What would be done.
+    pub plan: Plan,
+    /// Whether the images are larger than the threshold, so that nothing will be done.
+    pub over_threshold: bool,
+    /// Bytes that can be written at the target, where that is known.
+    pub free: Option<u64>,
+}
+
+/// What became of a migration.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// What the transfer made.
+    pub outcome: Outcome,
+    /// What was changed in the daemon's configuration, if that was wished for.
+    pub switched: Option<Switched>,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+/// Finds source and target, takes the daemons' locks unless this is only a plan, and plans.
+///
+/// # Errors
+/// Refused while a daemon runs, where there is too little room, or where names are taken and that is
+/// to stop everything; and whatever makes either store unreadable.
+pub fn prepare(mut request: Request) -> Result<Prepared> {
+    let opened = host::open(request.at.as_deref())?;
+    let known = known(&request)?;
+    let host = host::survey(&opened, &known)?;
+    let (root, source) = choose(host.roots, request.to, opened.tree.origin())?;
+    if request.switch {
+        switch::possible(&request, root.config.as_ref())?;
+    }
+    let from = &root.stores[source];
+    let destination = place::destination(&request, &root, &from.here)?;
+    let stopped = if request.dry_run {
+        Stopped::default()
+    } else {
+        let here = Stopped::default().and(&*from.here.tree, &from.here.lock_files)?;
+        destination.lock(here)?
+    };
+    let sink = destination.sink()?;
+    let target = store::open::target(request.to, sink, &request.platform, request.writing)?;
+    request.options.can_share &= destination.shares_files_with(&*from.here.tree);
+    let originals = originals(&root, source_of(from)?);
+    let has_blob = |diff_id| target.has_blob(diff_id);
+    let facts = TargetFacts { has_blob: &has_blob, originals: &originals };
+    let inventory = source_of(from)?.inventory();
+    let plan = transfer::plan(inventory, target.inventory(), &facts, &request.options)?;
+    let over_threshold = request.threshold.is_some_and(|most| plan.selected_bytes > most);
+    let free = destination.free()?;
+    let prepared = Prepared {
+        request,
+        root,
+        source,
+        destination,
+        target,
+        stopped,
+        plan,
+        over_threshold,
+        free,
+    };
+    if !prepared.request.dry_run {
+        prepared.refuse_if_too_little_room()?;
+    }
+    Ok(prepared)
+}
+
+fn known(request: &Request) -> Result<Known> {
+    let containerd_root = match &request.containerd_root {
+        Some(path) if request.into.is_none() => Some(host::open(Some(path))?.tree),
+        _ => None,
+    };
+    let config = request.daemon_config.as_deref().map(host::read_config).transpose()?;
+    Ok(Known { containerd_root, config: config.flatten(), platform: request.platform.clone() })
+}
+
+/// Chooses the data root, and in it the store to move from.
+fn choose(roots: Vec<DataRoot>, to: StoreKind, origin: &str) -> Result<(DataRoot, usize)> {
+    let movable = |seen: &Seen| {
+        seen.here.kind != to && seen.inventory().is_some_and(|found| !found.images.is_empty())
+    };
+    let readable = |seen: &Seen| seen.here.kind != to && seen.inventory().is_some();
+    let pick =
+        |root: &DataRoot, wanted: &dyn Fn(&Seen) -> bool| root.stores.iter().position(wanted);
+    let place = || Place::new(origin, "");
+    if roots.is_empty() {
+        return Err(Error::missing(place(), "no data root of Docker is here")
+            .hint("name the folder that dockerd calls its data root, or an archive of it"));
+    }
+    let several = roots.iter().filter(|root| pick(root, &movable).is_some()).count() > 1;
+    if several {
+        let names = roots.iter().map(|root| root.place.clone()).collect::<Vec<_>>().join(", ");
+        return Err(Error::refused(format!("several data roots are here: {names}"))
+            .hint("name the one that is meant"));
+    }
+    for wanted in [&movable as &dyn Fn(&Seen) -> bool, &readable] {
+        if let Some(i) = roots.iter().position(|root| pick(root, wanted).is_some()) {
+            let root =
+                roots.into_iter().nth(i).ok_or_else(|| Error::missing(place(), "no root"))?;
+            let source = pick(&root, wanted).unwrap_or_default();
+            return Ok((root, source));
+        }
+    }
+    Err(Error::missing(place(), format!("nothing to move: there is no store but a {to} one")))
+}
+
+fn source_of(seen: &Seen) -> Result<&dyn Source> {
+    seen.here.source.as_deref().ok_or_else(|| {
+        Error::unsupported(Place::new(seen.here.place.clone(), ""), "the store cannot be read")
+    })
+}
+
+/// Reads the registry documents that were kept for the images; those that are gone are gone.
+fn originals(root: &DataRoot, from: &dyn Source) -> HashMap<Digest, Vec<(BlobId, Document)>> {
+    let keepers: Vec<_> = root.stores.iter().filter_map(|seen| seen.here.source.as_ref()).collect();
+    let find = |blob: &BlobId| keepers.iter().find_map(|keeper| keeper.document(*blob).ok());
+    let read = |image: &crate::model::Image| {
+        let found = image.originals.iter().filter_map(|blob| Some((*blob, find(blob)?)));
+        (image.id, found.collect::<Vec<_>>())
+    };
+    from.inventory().images.iter().map(read).filter(|(_, found)| !found.is_empty()).collect()
+}
+
+impl Prepared {
+    /// Returns what the source holds.
+    ///
+    /// # Errors
+    /// None in practice: only a store that can be read is chosen.
+    pub fn source(&self) -> Result<&Inventory> {
+        Ok(source_of(&self.root.stores[self.source])?.inventory())
+    }
+
+    /// Returns the places of source and target, for messages.
+    #[must_use]
+    pub fn places(&self) -> (String, String) {
+        (self.root.stores[self.source].here.place.clone(), self.destination.name())
+    }
+
+    /// Returns the configuration that the daemon reads, if one is known.
+    #[must_use]
+    pub fn config(&self) -> Option<&ConfigFile> {
+        self.root.config.as_ref()
+    }
+
+    fn refuse_if_too_little_room(&self) -> Result<()> {
+        match self.free {
+            Some(free) if free < self.plan.bytes.needed => {
+                let needed = self.plan.bytes.needed;
+                let name = self.destination.name();
+                let what = format!("{needed} bytes are needed at {name}, and {free} are free");
+                Err(Error::refused(what)
+                    .hint("make room, move fewer images at a time, or write elsewhere: `--into`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Carries the plan out.
+    ///
+    /// # Errors
+    /// What stops everything; Docker sees nothing of it then, and the next run goes on from there.
+    pub fn apply(self, progress: &dyn Progress) -> Result<Done> {
+        if self.over_threshold {
+            return Ok(Done::default());
+        }
+        let source = source_of(&self.root.stores[self.source])?;
+        let target = match self.destination.make()? {
+            Some(sink) => {
+                let (to, platform) = (self.request.to, &self.request.platform);
+                store::open::target(to, sink, platform, self.request.writing)?
+            }
+            None => self.target,
+        };
+        let jobs = if self.destination.is_ordered() { 1 } else { self.request.jobs };
+        let outcome = transfer::apply(&self.plan, source, &*target, jobs, progress)?;
+        drop(target);
+        self.destination.close()?;
+        self.stopped.release()?;
+        let switched = match self.request.switch && outcome.failed.is_empty() {
+            true => Some(switch::switch(&self.request, self.root.config.as_ref())?),
+            false => None,
+        };
+        Ok(Done { outcome, switched })
+    }
+}
+
+/// Returns whether two trees are directories of this machine whose files can be hard-linked.
+fn share_files(a: &dyn Tree, b: &dyn Tree) -> bool {
+    let root = crate::tree::TreePath::ROOT;
+    match (a.live(root), b.live(root)) {
+        (Some((a, _)), Some((b, _))) => a.shares_device(b),
+        _ => false,
+    }
+}
+
+/// What a destination shares with the migration that writes it.
+type SharedSink = Arc<dyn crate::tree::Sink>;

@@ -1,0 +1,174 @@
+//! Where the target is.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Request, SharedSink, share_files};
+use crate::error::{Error, Place, Result};
+use crate::model::StoreKind;
+use crate::op::host::{DataRoot, Stopped};
+use crate::os;
+use crate::store::open::StoreHere;
+use crate::tree::{Live, LiveSink, Memory, SubSink, TarSink, Tree, TreePath, TreePathBuf, path};
+
+/// Where dockerd keeps the containerd it starts itself, in its data root.
+const OWN_CONTAINERD: &str = "containerd/daemon";
+
+/// containerd 1.x makes its root so; 2.x narrows it at its start.
+const ROOT_MODE: u16 = 0o711;
+
+/// Where a target is, or will be.
+pub(super) enum Destination {
+    /// A directory that is there.
+    Live { path: PathBuf, lock_files: Vec<TreePathBuf> },
+    /// A directory that is yet to be made.
+    New(PathBuf),
+    /// A tar that is yet to be made.
+    Tar { path: PathBuf, sink: Mutex<Option<Arc<TarSink>>> },
+}
+
+pub(super) fn destination(
+    request: &Request,
+    root: &DataRoot,
+    source: &StoreHere,
+) -> Result<Destination> {
+    let lock_files = crate::store::open::lock_files(request.to);
+    let at = |path: PathBuf| {
+        if os::is_dir(&path) {
+            Destination::Live { path, lock_files }
+        } else {
+            Destination::New(path)
+        }
+    };
+    if let Some(into) = &request.into {
+        let is_tar = into.extension().is_some_and(|extension| extension == "tar");
+        if is_tar && !os::is_dir(into) {
+            let path = into.clone();
+            return Ok(Destination::Tar { path, sink: Mutex::default() });
+        }
+        let is_root_itself = os::is_dir(&into.join("io.containerd.metadata.v1.bolt"));
+        return Ok(at(if is_root_itself { into.clone() } else { into.join(OWN_CONTAINERD) }));
+    }
+    if let Some(path) = &request.containerd_root {
+        return Ok(at(path.clone()));
+    }
+    let Some((live, inner)) = source.tree.live(TreePath::ROOT) else {
+        let place = Place::new(source.place.clone(), "");
+        return Err(Error::unsupported(place, "an archive is only read")
+            .hint("write the new store elsewhere: `--into DIR` or `--into FILE.tar`"));
+    };
+    match existing(request.to, root)? {
+        Some(path) => Ok(at(path)),
+        None => {
+            let data_root = live.path().join(os::path_of(inner.as_path().as_bytes()));
+            Ok(at(data_root.join(OWN_CONTAINERD)))
+        }
+    }
+}
+
+/// Returns the directory of the store that a daemon on this data root uses already.
+fn existing(to: StoreKind, root: &DataRoot) -> Result<Option<PathBuf>> {
+    let stores: Vec<_> = root.stores.iter().filter(|seen| seen.here.kind == to).collect();
+    let used: Vec<_> = stores
+        .iter()
+        .filter(|seen| seen.inventory().is_some_and(|found| !found.images.is_empty()))
+        .collect();
+    let chosen = match (stores.as_slice(), used.as_slice()) {
+        ([], _) => return Ok(None),
+        ([one], _) => one,
+        (_, [one]) => one,
+        // dockerd prefers a containerd that runs already to starting its own.
+        ([.., last], []) => last,
+        _ => {
+            let names: Vec<_> = used.iter().map(|seen| seen.here.place.clone()).collect();
+            let what = format!("images are in more than one {to} store: {}", names.join(", "));
+            return Err(
+                Error::refused(what).hint("name the one that is meant: `--containerd-root`")
+            );
+        }
+    };
+    let Some((live, inner)) = chosen.here.tree.live(TreePath::ROOT) else { return Ok(None) };
+    Ok(Some(live.path().join(os::path_of(inner.as_path().as_bytes()))))
+}
+
+impl Destination {
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Live { path, .. } | Self::New(path) | Self::Tar { path, .. } => {
+                crate::error::printable(path.as_os_str().as_encoded_bytes()).into_owned()
+            }
+        }
+    }
+
+    /// Keeps daemons away from the target too.
+    pub(super) fn lock(&self, stopped: Stopped) -> Result<Stopped> {
+        match self {
+            Self::Live { path, lock_files } => stopped.and(&Live::open(path)?, lock_files),
+            Self::New(_) | Self::Tar { .. } => Ok(stopped),
+        }
+    }
+
+    /// Returns what is there now, to be planned against; nothing is written by this.
+    pub(super) fn sink(&self) -> Result<SharedSink> {
+        match self {
+            Self::Live { path, .. } => Ok(Arc::new(LiveSink::open(path)?)),
+            Self::New(_) | Self::Tar { .. } => Ok(Arc::new(Memory::new())),
+        }
+    }
+
+    /// Makes what is not there yet, and returns it.
+    pub(super) fn make(&self) -> Result<Option<SharedSink>> {
+        match self {
+            Self::Live { .. } => Ok(None),
+            Self::New(at) => {
+                os::make_dirs(at).map_err(|error| Error::io(Place::new(self.name(), ""), error))?;
+                Ok(Some(Arc::new(LiveSink::open(at)?)))
+            }
+            Self::Tar { path: at, sink } => {
+                let tar = Arc::new(TarSink::create(at)?);
+                *sink.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&tar));
+                Ok(Some(Arc::new(SubSink::make(tar, path(OWN_CONTAINERD), ROOT_MODE)?)))
+            }
+        }
+    }
+
+    /// Ends a tar; everything else is where it belongs already.
+    pub(super) fn close(&self) -> Result<()> {
+        let Self::Tar { sink, .. } = self else { return Ok(()) };
+        let tar = sink.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match tar.and_then(Arc::into_inner) {
+            Some(tar) => tar.close(),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether the order of writing shows in the result, so that it must not depend on chance.
+    pub(super) fn is_ordered(&self) -> bool {
+        matches!(self, Self::Tar { .. })
+    }
+
+    pub(super) fn free(&self) -> Result<Option<u64>> {
+        let Some(dir) = self.nearest() else { return Ok(None) };
+        let live = Live::open(dir)?;
+        let free = live.root().free();
+        free.map(Some).map_err(|error| Error::io(live.place(TreePath::ROOT), error))
+    }
+
+    pub(super) fn shares_files_with(&self, tree: &dyn Tree) -> bool {
+        match self {
+            Self::Tar { .. } => false,
+            _ => self
+                .nearest()
+                .and_then(|dir| Live::open(dir).ok())
+                .is_some_and(|live| share_files(&live, tree)),
+        }
+    }
+
+    /// Returns the innermost directory on the way to the target that is there.
+    fn nearest(&self) -> Option<&Path> {
+        let (Self::Live { path, .. } | Self::New(path) | Self::Tar { path, .. }) = self;
+        let here = Path::new(".");
+        let dirs = path.ancestors().map(|dir| if dir.as_os_str().is_empty() { here } else { dir });
+        dirs.into_iter().find(|dir| os::is_dir(dir))
+    }
+}

@@ -1,0 +1,106 @@
+//! Making the daemon show the target: one setting in its configuration.
+
+use std::path::{Path, PathBuf};
+
+use super::Request;
+use crate::error::{Error, Place, Result};
+use crate::format::docker::daemon_config::{self, Change};
+use crate::op::host::{self, ConfigFile};
+use crate::os;
+use crate::tree::{
+    Attributes, LiveSink, Sink, TreePath, TreePathBuf, optional, read_within, sink_error,
+};
+
+/// What was changed in the daemon's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switched {
+    /// The file.
+    pub file: String,
+    /// The changes, in words; none if it said so already.
+    pub changes: Vec<String>,
+    /// Where the file as it was is kept.
+    pub kept: Option<String>,
+}
+
+/// The file as it was, beside the new one.
+const KEPT: &[u8] = b".before-tranship";
+
+const LIMIT: u64 = 1 << 20;
+
+/// Returns whether there is a configuration to change; asked before anything is written.
+///
+/// # Errors
+/// Refused if it is not known which file the daemon reads.
+pub(super) fn possible(request: &Request, config: Option<&ConfigFile>) -> Result<()> {
+    file(request, config).map(drop)
+}
+
+/// Returns the file that the daemon reads.
+fn file(request: &Request, config: Option<&ConfigFile>) -> Result<PathBuf> {
+    if let Some(path) = &request.daemon_config {
+        return Ok(path.clone());
+    }
+    let opened = host::open(request.at.as_deref())?;
+    let system = opened.tree.live(TreePath::ROOT).map(|(root, _)| root.path().to_owned());
+    let at = config.map(|config| config.place.path.clone());
+    match (system, at, opened.only.is_some() || request.at.is_none()) {
+        (Some(system), Some(at), _) => Ok(system.join(os::path_of(&at))),
+        (Some(system), None, true) => Ok(system.join(host::DAEMON_CONFIG)),
+        _ => Err(Error::refused("it is not known which configuration the daemon reads")
+            .hint("name it: `--daemon-config FILE`")),
+    }
+}
+
+/// Changes the configuration so that the daemon shows the target.
+///
+/// # Errors
+/// A file that dockerd could not read either, and what the operating system says.
+pub(super) fn switch(request: &Request, config: Option<&ConfigFile>) -> Result<Switched> {
+    let file = file(request, config)?;
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    let name = file.file_name().map(|name| name.as_encoded_bytes().to_vec()).unwrap_or_default();
+    let shown =
+        |path: &Path| crate::error::printable(path.as_os_str().as_encoded_bytes()).into_owned();
+    let place = || Place::new(shown(&file), "");
+    os::make_dirs(folder).map_err(|error| Error::io(place(), error))?;
+    let sink = LiveSink::open(folder)?;
+    let at = TreePathBuf::new(name.clone())
+        .ok_or_else(|| Error::corrupt(place(), "not the name of a file"))?;
+    let old = optional(read_within(sink.tree(), at.as_path(), LIMIT))?;
+    let edited = daemon_config::switch_to_containerd(old.as_deref().unwrap_or_default())
+        .map_err(|error| error.at(place()))?;
+    let changes: Vec<String> = edited.changes.iter().map(Change::to_string).collect();
+    if changes.is_empty() {
+        return Ok(Switched { file: shown(&file), changes, kept: None });
+    }
+    let attributes = match optional(sink.tree().stat(at.as_path()))? {
+        Some(found) => {
+            let (mode, uid, gid) = (found.mode, found.uid, found.gid);
+            Attributes { mode, uid, gid, ..Attributes::default() }
+        }
+        None => Attributes::root(0o644),
+    };
+    let kept = match &old {
+        Some(old) => {
+            let kept = TreePathBuf::new([&name, KEPT].concat()).unwrap_or_default();
+            replace(&sink, &kept, &attributes, old)?;
+            Some(shown(&folder.join(os::path_of(kept.as_path().as_bytes()))))
+        }
+        None => None,
+    };
+    replace(&sink, &at, &attributes, &edited.bytes)?;
+    Ok(Switched { file: shown(&file), changes, kept })
+}
+
+/// Writes a file whole beside its name, then gives it the name.
+fn replace(sink: &LiveSink, at: &TreePathBuf, to: &Attributes, bytes: &[u8]) -> Result<()> {
+    let new = TreePathBuf::new([b".tranship-", at.as_path().as_bytes()].concat());
+    let new = new.unwrap_or_default();
+    sink.remove(new.as_path())?;
+    let mut file = sink.create(new.as_path(), to)?;
+    file.write_all(bytes).map_err(|error| sink_error(sink, new.as_path(), error))?;
+    file.finish()?;
+    sink.sync()?;
+    sink.rename(new.as_path(), at.as_path())?;
+    sink.sync()
+}
