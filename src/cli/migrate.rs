@@ -190,13 +190,20 @@ pub(crate) fn split<'a>(
     }
 }
 
+/// No image is called like an archive; a tag could be, but not without a colon before it.
+fn is_archive(name: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(name);
+    !text.contains(':')
+        && [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| text.ends_with(end))
+}
+
 fn is_path(target: &OsString, exists: impl FnOnce(&Path) -> bool) -> bool {
     let (path, bytes) = (Path::new(target), target.as_encoded_bytes());
     let plainly = bytes == b"." || bytes == b".." || path.is_absolute();
     plainly
         || bytes.starts_with(b"./")
         || bytes.starts_with(b"../")
-        || (bytes.contains(&b'/') && exists(path))
+        || ((bytes.contains(&b'/') || is_archive(bytes)) && exists(path))
 }
 
 fn compress(text: &str) -> std::result::Result<Compress, String> {

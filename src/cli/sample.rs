@@ -154,6 +154,7 @@ pub(crate) fn migration() -> Migration {
             write: 8_200_000,
             free: Some(81_000_000_000),
             needed: 9_000_000,
+            written: None,
         },
         losses: vec![LossRow {
             image: "weird:1".into(),
@@ -168,5 +169,7 @@ pub(crate) fn migration() -> Migration {
             step("Make Docker use the containerd store from its next start on.", "tranship switch"),
             step("Start Docker and look at the images.", "systemctl start docker && docker images"),
         ],
+        over_threshold: false,
+        switched: None,
     }
 }

@@ -16,7 +16,7 @@ impl Sample {
     fn findings(&self) -> Vec<FindingRow> {
         let finding = FindingRow {
             code: "layer-without-image".into(),
-            severity: Severity::Warning,
+            severity: Severity::WouldNotLoad,
             place: "/d/overlay2/9c".into(),
             what: "no image uses this layer".into(),
             remedy: None,
@@ -87,7 +87,7 @@ fn data_goes_to_stdout_and_findings_to_stderr() {
     assert_eq!(out, "5f7df114d75a\n607341a3bb34\n");
     assert_eq!(
         err,
-        "warning[layer-without-image]: no image uses this layer\n  at /d/overlay2/9c\n"
+        "would not load[layer-without-image]: no image uses this layer\n  at /d/overlay2/9c\n"
     );
 }
 

@@ -12,9 +12,10 @@ pub(crate) fn text(findings: &[FindingRow], width: usize) -> String {
 
 fn one(finding: &FindingRow, width: usize) -> String {
     let severity = match finding.severity {
-        Severity::Note => "note",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
+        Severity::Untidy => "untidy",
+        Severity::WrongMetadata => "wrong metadata",
+        Severity::WouldNotLoad => "would not load",
+        Severity::DataLost => "data lost",
     };
     let head = format!("{severity}[{}]: {}", printable(&finding.code), printable(&finding.what));
     let mut out = wrap(&head, width, "  ") + "\n";
@@ -44,14 +45,14 @@ mod tests {
             remedy: remedy.map(String::from),
         };
         let findings = [
-            finding(Severity::Note, "layer-without-image", None),
-            finding(Severity::Error, "layer-gone", Some("pull the image again")),
+            finding(Severity::Untidy, "layer-without-image", None),
+            finding(Severity::DataLost, "layer-gone", Some("pull the image again")),
         ];
         assert_snapshot!(text(&findings, 80), @r"
-        error[layer-gone]: no image uses this layer
+        data lost[layer-gone]: no image uses this layer
           at /var/lib/docker/overlay2/9c\n
           hint: pull the image again
-        note[layer-without-image]: no image uses this layer
+        untidy[layer-without-image]: no image uses this layer
           at /var/lib/docker/overlay2/9c\n
         ");
     }

@@ -23,9 +23,10 @@ pub(crate) fn plan(plan: &Migration, widths: Widths) -> String {
 
 /// Returns what became of the plan, or that it was not carried out, and what to do next.
 pub(crate) fn outcome(done: &Migration, widths: Widths) -> String {
-    let summary = match done.dry_run {
-        true => "Nothing was written: this was a dry run.".to_owned(),
-        false => result(done),
+    let summary = match (done.over_threshold, done.dry_run) {
+        (true, _) => "Nothing was done: the images are larger than the threshold.".to_owned(),
+        (_, true) => "Nothing was written: this was a dry run.".to_owned(),
+        _ => result(done),
     };
     format!("\n{}\n{}", wrap(&summary, widths.text, ""), next_steps(&done.next_steps, widths.text))
 }
@@ -36,8 +37,7 @@ fn end(end: &EndRow) -> String {
 }
 
 fn moving(images: &[MovedImage]) -> u64 {
-    let moves = |image: &&MovedImage| matches!(image.action, Action::Add | Action::Replace);
-    images.iter().filter(moves).map(|_| 1).sum()
+    images.iter().filter(|image| image.action == Action::Add).map(|_| 1).sum()
 }
 
 fn images(images: &[MovedImage], width: Option<usize>) -> String {
@@ -73,9 +73,8 @@ fn name(image: &MovedImage) -> String {
 fn action(action: Action) -> &'static str {
     match action {
         Action::Add => "move",
-        Action::Replace => "replace",
-        Action::Keep => "keep target's",
         Action::Present => "there already",
+        Action::Failed => "damaged",
     }
 }
 
@@ -105,21 +104,29 @@ fn room(bytes: &ByteCounts) -> String {
         Some(free) => format!("; {} are", units::size(free)),
         None => String::new(),
     };
-    format!("At most {write} are written, and {needed} must be free{free}.")
+    format!("About {write} are written, and {needed} must be free{free}.")
 }
 
 fn result(done: &Migration) -> String {
     let moved = moving(&done.images);
+    if moved == 0 && done.images.iter().all(|image| image.action == Action::Present) {
+        return "Nothing to do: the images are there already.".to_owned();
+    }
+    let failed = done.images.iter().filter(|image| image.action == Action::Failed).count();
     let verb = if moved == 1 { "is" } else { "are" };
-    format!(
+    let mut text = format!(
         "Done: {} {verb} in the {} store. {} read ({}), {} there already; {} written.",
         count(moved, "image"),
         done.target.store.name(),
         count(done.layers.to_read, "layer"),
         units::size(done.bytes.read),
         done.layers.reused,
-        units::size(done.bytes.write),
-    )
+        units::size(done.bytes.written.unwrap_or_default()),
+    );
+    if failed > 0 {
+        text += &format!(" {} could not be moved.", count(failed as u64, "image"));
+    }
+    text
 }
 
 fn losses(plan: &Migration, width: usize) -> String {
@@ -180,8 +187,8 @@ mod tests {
         127.0.0.1:5000/lib/bydig…   607341a3bb34   607341a3bbff   2.06MB   there already
         weird:1                     45eef71f9c7e                  6.22MB   move
 
-        3 images move. Of 9 layers, 8 must be read (14.5MB) and 1 is there already. At
-        most 8.2MB are written, and 9MB must be free; 81GB are.
+        3 images move. Of 9 layers, 8 must be read (14.5MB) and 1 is there already.
+        About 8.2MB are written, and 9MB must be free; 81GB are.
 
         The containerd store cannot keep:
           weird:1: two entries of one layer have the same path; the second is kept
@@ -203,8 +210,8 @@ mod tests {
         weird:1                    move
 
         3 images move. Of 9 layers, 8 must be
-        read (14.5MB) and 1 is there already. At
-        most 8.2MB are written, and 9MB must be
+        read (14.5MB) and 1 is there already.
+        About 8.2MB are written, and 9MB must be
         free; 81GB are.
 
         The containerd store cannot keep:
@@ -242,7 +249,8 @@ mod tests {
           2. Start Docker and look at the images.
              $ systemctl start docker && docker images
         ");
-        let done = Migration { dry_run: false, ..sample::migration() };
+        let mut done = Migration { dry_run: false, ..sample::migration() };
+        done.bytes.written = Some(8_200_000);
         assert_snapshot!(outcome(&done, AT_80), @"
 
         Done: 3 images are in the containerd store. 8 layers read (14.5MB), 1 there
@@ -258,7 +266,7 @@ mod tests {
 
     #[test]
     fn too_little_room_is_said() {
-        let bytes = ByteCounts { read: 0, write: 0, free: Some(1000), needed: 2000 };
+        let bytes = ByteCounts { read: 0, write: 0, free: Some(1000), needed: 2000, written: None };
         assert!(room(&bytes).ends_with("2kB must be free; only 1kB are."));
     }
 }

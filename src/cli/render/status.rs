@@ -85,7 +85,8 @@ fn choice_text(daemon: &str, choice: &ChoiceRow) -> String {
 }
 
 fn hidden(stores: &[StoreRow], width: usize) -> String {
-    let hidden: Vec<&StoreRow> = stores.iter().filter(|store| store.hidden).collect();
+    let hidden: Vec<&StoreRow> =
+        stores.iter().filter(|store| store.hidden && !is_empty(store)).collect();
     if hidden.is_empty() {
         return String::new();
     }
@@ -95,6 +96,11 @@ fn hidden(stores: &[StoreRow], width: usize) -> String {
         list(&stores)
     );
     format!("\n{}\n", wrap(&text, width, ""))
+}
+
+/// A store that holds nothing hides nothing.
+fn is_empty(store: &StoreRow) -> bool {
+    store.images == 0 && store.containers == 0
 }
 
 fn held_by(store: &StoreRow) -> String {

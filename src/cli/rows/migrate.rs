@@ -28,6 +28,12 @@ pub struct Migration {
     pub findings: Vec<FindingRow>,
     /// What to do next, in order.
     pub next_steps: Vec<StepRow>,
+    /// Whether the images are larger than the threshold, so that nothing is done.
+    #[serde(default)]
+    pub over_threshold: bool,
+    /// The daemon's configuration file, where it was changed to show the target.
+    #[serde(default)]
+    pub switched: Option<String>,
 }
 
 /// One end of a migration.
@@ -49,12 +55,10 @@ pub struct EndRow {
 pub enum Action {
     /// It is new to the target.
     Add,
-    /// It takes a name that another image of the target has.
-    Replace,
-    /// Its name stays with the target's image, and it does not move.
-    Keep,
     /// The target has it already.
     Present,
+    /// A damaged layer kept it from moving.
+    Failed,
 }
 
 /// One image of a migration.
@@ -93,12 +97,15 @@ pub struct LayerCounts {
 pub struct ByteCounts {
     /// The bytes read from the source.
     pub read: u64,
-    /// The bytes written to the target; in a plan, at most.
+    /// The bytes to be written to the target: an estimate where layers are compressed.
     pub write: u64,
     /// The bytes free where the target is, if that can be told.
     pub free: Option<u64>,
     /// The bytes that must be free before the run begins.
     pub needed: u64,
+    /// The bytes that were written; null in a plan.
+    #[serde(default)]
+    pub written: Option<u64>,
 }
 
 /// Something of an image that the target cannot keep.

@@ -8,40 +8,7 @@ pub mod images;
 pub mod migrate;
 pub mod status;
 
-/// A store of images that Docker keeps on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum StoreKind {
-    /// The store of Docker's own graph drivers, such as overlay2.
-    Classic,
-    /// The containerd image store.
-    Containerd,
-}
-
-impl StoreKind {
-    /// Returns the word that arguments, rows and messages use.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Classic => "classic",
-            Self::Containerd => "containerd",
-        }
-    }
-}
-
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Worth knowing; changes nothing.
-    Note,
-    /// Something is not as it should be, and was worked around.
-    Warning,
-    /// Something is damaged or missing.
-    Error,
-}
+pub use crate::model::{Severity, StoreKind};
 
 /// Something found on the way that needs a look.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,10 +26,10 @@ pub struct FindingRow {
     pub remedy: Option<String>,
 }
 
-/// Returns whether any of `findings` is more than a note.
+/// Returns whether any of `findings` is more than untidy.
 #[must_use]
 pub fn any_matter(findings: &[FindingRow]) -> bool {
-    findings.iter().any(|finding| finding.severity > Severity::Note)
+    findings.iter().any(|finding| finding.severity > Severity::Untidy)
 }
 
 #[cfg(test)]

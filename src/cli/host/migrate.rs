@@ -1,0 +1,220 @@
+//! A migration in rows.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use super::{finding, this_platform};
+use crate::cli::ops::{self, Compress, MigrateRequest};
+use crate::cli::rows::migrate::{
+    Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
+};
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::format::time::Timestamp;
+use crate::model::{Image, Inventory, Sizes, sizes};
+use crate::op::host::DAEMON_CONFIG;
+use crate::op::migrate::{Done, Prepared, Request};
+use crate::op::progress::Progress;
+use crate::op::transfer::{OnConflict, Options, Selection};
+use crate::store::{Compression, Writing};
+use crate::tree::Snapshots;
+
+/// A prepared migration and the rows that show it.
+struct Shown {
+    prepared: Prepared,
+    rows: Migration,
+    request: MigrateRequest,
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn prepare(request: &MigrateRequest) -> Result<Box<dyn ops::Prepared>> {
+    let prepared = crate::op::migrate::prepare(library_request(request))?;
+    let rows = rows(&prepared, request)?;
+    Ok(Box::new(Shown { prepared, rows, request: request.clone() }))
+}
+
+fn library_request(request: &MigrateRequest) -> Request {
+    let compression = match request.compress {
+        Compress::None => Compression::None,
+        Compress::Gzip(level) => Compression::Gzip(level.into()),
+        Compress::Zstd(level) => Compression::Zstd(level.into()),
+    };
+    let snapshots = match request.snapshots {
+        ops::Snapshots::Auto => Snapshots::Auto,
+        ops::Snapshots::Link => Snapshots::Link,
+        ops::Snapshots::Reflink => Snapshots::Reflink,
+        ops::Snapshots::Copy => Snapshots::Copy,
+        ops::Snapshots::None => Snapshots::None,
+    };
+    let on_conflict = match request.on_conflict {
+        ops::OnConflict::Keep => OnConflict::Keep,
+        ops::OnConflict::Replace => OnConflict::Replace,
+        ops::OnConflict::Fail => OnConflict::Fail,
+    };
+    let (images, exclude) = (request.images.clone(), request.exclude.clone());
+    let selection = Selection { images, exclude, all: request.all };
+    let can_share = snapshots != Snapshots::Copy;
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Request {
+        at: request.at.root.clone(),
+        containerd_root: request.at.containerd_root.clone(),
+        daemon_config: request.at.daemon_config.clone(),
+        to: request.to,
+        options: Options { selection, on_conflict, compression, snapshots, can_share },
+        writing: Writing { compression, snapshots, now: now() },
+        into: request.into.clone(),
+        switch: request.switch,
+        threshold: request.threshold,
+        dry_run: request.dry_run,
+        jobs: request.jobs.map_or(cores, NonZeroUsize::get),
+        platform: this_platform(),
+    }
+}
+
+fn now() -> Timestamp {
+    let now = jiff::Timestamp::now();
+    let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+    Timestamp { seconds: now.as_second(), nanos }
+}
+
+fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
+    let (plan, inventory) = (&prepared.plan, prepared.source()?);
+    let (source, target) = prepared.places();
+    let (total, reused) = plan.layer_counts;
+    let end = |store, driver: &str, path| EndRow { store, driver: driver.to_owned(), path };
+    Ok(Migration {
+        dry_run: request.dry_run,
+        source: end(inventory.kind, &inventory.driver, source),
+        target: end(request.to, "overlayfs", target),
+        images: images(prepared, inventory),
+        layers: LayerCounts {
+            total: total as u64,
+            to_read: plan.layers.len() as u64,
+            reused: reused as u64,
+        },
+        bytes: ByteCounts {
+            read: plan.bytes.read,
+            write: plan.bytes.write,
+            free: prepared.free,
+            needed: plan.bytes.needed,
+            written: None,
+        },
+        losses: plan
+            .losses
+            .iter()
+            .map(|loss| LossRow { image: loss.image.clone(), what: loss.what.clone() })
+            .collect(),
+        stays: plan
+            .stays
+            .iter()
+            .map(|stay| StayRow { what: stay.what.clone(), why: stay.why.clone() })
+            .collect(),
+        findings: plan.findings.iter().map(finding).collect(),
+        next_steps: Vec::new(),
+        over_threshold: prepared.over_threshold,
+        switched: None,
+    })
+}
+
+fn images(prepared: &Prepared, inventory: &Inventory) -> Vec<MovedImage> {
+    let sizes = sizes(inventory);
+    let row = |position: usize, becomes: Option<Digest>, action: Action| {
+        moved(&inventory.images[position], sizes[position], becomes, action)
+    };
+    let plan = &prepared.plan;
+    let moves = plan.positions.iter().map(|position| row(*position, None, Action::Add));
+    let there = plan
+        .present
+        .iter()
+        .map(|present| row(present.position, Some(present.becomes), Action::Present));
+    moves.chain(there).collect()
+}
+
+fn moved(image: &Image, size: Sizes, becomes: Option<Digest>, action: Action) -> MovedImage {
+    let digests = image.names.iter().filter(|name| name.is_digest());
+    let layers = image.shown().map(|shown| shown.layers.as_slice()).unwrap_or_default();
+    MovedImage {
+        id: image.id.to_string(),
+        names: image.tags().chain(digests).map(|name| name.familiar()).collect(),
+        becomes: becomes.map(|id| id.to_string()),
+        layers: layers.iter().map(ToString::to_string).collect(),
+        action,
+        size: Some(size.total),
+    }
+}
+
+impl ops::Prepared for Shown {
+    fn plan(&self) -> &Migration {
+        &self.rows
+    }
+
+    fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Migration> {
+        let Self { prepared, mut rows, request } = *self;
+        if prepared.over_threshold {
+            return Ok(rows);
+        }
+        let config = prepared.config().map(|config| config.place.to_string());
+        let done = prepared.apply(progress)?;
+        let became: HashMap<String, String> =
+            done.outcome.moved.iter().map(|m| (m.id.to_string(), m.becomes.to_string())).collect();
+        let failed: HashSet<String> =
+            done.outcome.failed.iter().map(|failed| failed.id.to_string()).collect();
+        for image in &mut rows.images {
+            if let Some(id) = became.get(&image.id) {
+                image.becomes = Some(id.clone());
+            } else if failed.contains(&image.id) {
+                image.action = Action::Failed;
+            }
+        }
+        rows.bytes.written = Some(done.outcome.written);
+        rows.findings.extend(done.outcome.findings.iter().map(finding));
+        rows.next_steps = next_steps(&request, &done, &rows, config);
+        rows.switched = done.switched.map(|switched| switched.file);
+        Ok(rows)
+    }
+}
+
+/// Returns what is left to do for the images to be seen.
+fn next_steps(
+    request: &MigrateRequest,
+    done: &Done,
+    rows: &Migration,
+    config: Option<String>,
+) -> Vec<StepRow> {
+    let step = |what: &str, command: Option<&str>| StepRow {
+        what: what.to_owned(),
+        command: command.map(str::to_owned),
+    };
+    let start = step("start Docker", Some("systemctl start docker"));
+    if let Some(switched) = &done.switched {
+        let mut steps = Vec::new();
+        if let Some(kept) = &switched.kept {
+            let what = format!("{} was changed, and is kept as it was in {kept}", switched.file);
+            steps.push(step(&what, None));
+        }
+        steps.push(start);
+        return steps;
+    }
+    if let Some(into) = &request.into {
+        let path = into.display().to_string();
+        let what = match rows.target.path.ends_with(".tar") {
+            true => {
+                format!("unpack {path} as root, with extended attributes, into an empty data root")
+            }
+            false => format!("start Docker on {path}, with the containerd store on"),
+        };
+        return vec![step(&what, None)];
+    }
+    let file = config.unwrap_or_else(|| format!("/{DAEMON_CONFIG}"));
+    let what = format!(
+        "in {file}, set \"features\": {{\"containerd-snapshotter\": true}} and take out \
+         \"storage-driver\" if it is there (`--switch` does both)"
+    );
+    vec![step(&what, None), start]
+}
