@@ -223,23 +223,29 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or(bytes)
 }
 
-/// Checks the header's sum. Some old programs added the bytes up as signed ones.
+/// Checks the header's sum, in which its own field counts as spaces. Some old programs added the bytes up
+/// as signed ones.
 fn check_sum(header: &Header) -> Result<(), String> {
-    match header.verify_checksum() {
-        Ok(()) => Ok(()),
-        Err(HeaderError::ChecksumMismatch { expected, computed }) => {
-            let bytes = header.as_bytes().iter().enumerate();
-            let sum = |(at, byte): (usize, &u8)| match at {
-                148..156 => i64::from(b' '),
-                _ => i64::from(byte.cast_signed()),
-            };
-            let signed: i64 = bytes.map(sum).sum();
-            match i64::try_from(expected) {
-                Ok(expected) if expected == signed => Ok(()),
-                _ => Err(format!("no tar header: its checksum is {computed}, it says {expected}")),
-            }
-        }
-        Err(error) => Err(format!("no tar header: {error}")),
+    let bytes = header.as_bytes();
+    let field = &bytes[148..156];
+    let spaces = 8 * i64::from(b' ');
+    let sum = |bytes: &[u8]| bytes.iter().map(|b| u32::from(*b)).sum::<u32>();
+    let unsigned = i64::from(sum(bytes) - sum(field)) + spaces;
+    let Some(said) = octal(field) else {
+        return Err(format!("no tar header: its checksum reads {}", printable(field)));
+    };
+    let sum = |bytes: &[u8]| bytes.iter().map(|b| i32::from(b.cast_signed())).sum::<i32>();
+    if said == unsigned || said == i64::from(sum(bytes) - sum(field)) + spaces {
+        return Ok(());
+    }
+    Err(format!("no tar header: its checksum is {unsigned}, it says {said}"))
+}
+
+fn octal(field: &[u8]) -> Option<i64> {
+    let digits = until_nul(field).trim_ascii();
+    match digits {
+        [] => Some(0),
+        _ => i64::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok(),
     }
 }
 

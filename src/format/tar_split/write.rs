@@ -98,6 +98,11 @@ impl<W: Write> Writer<W> {
 ///
 /// Go 1.22 encoding/json encode.go appendString; before, \b and \f were \u0008 and \u000c.
 fn escape(text: &str, to: &mut String) {
+    // U+2028 and U+2029 begin with 0xe2.
+    let may_need = |b: u8| matches!(b, 0..b' ' | b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2);
+    if !text.bytes().any(may_need) {
+        return to.push_str(text);
+    }
     let mut plain = 0;
     for (at, c) in text.char_indices() {
         let short = match c {
