@@ -1,9 +1,11 @@
-//! The archive's file. Nothing else here opens one.
+//! The archive's file. Nothing else here touches one.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 use crate::error::{Error, Place, Result};
 use crate::format::compression::Compression;
@@ -125,6 +127,31 @@ impl Spool<'_> {
         Error::io(self.place(), error)
             .within("decompressing to a temporary file")
             .hint("set TMPDIR to a folder with room for the decompressed archive")
+    }
+}
+
+/// Says whether anything is called so.
+pub(super) fn is_there(target: &Path) -> bool {
+    target.symlink_metadata().is_ok()
+}
+
+/// Returns a new file in the folder of `target`, which is gone when it is dropped.
+pub(super) fn create_beside(target: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".tranship-").tempfile_in(folder_of(target))
+}
+
+/// Makes `file` durable and gives it the name `target`, if that is free.
+pub(super) fn publish(file: NamedTempFile, target: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    file.persist_noclobber(target).map_err(|error| error.error)?;
+    File::open(folder_of(target))?.sync_all()
+}
+
+/// Returns the folder that holds `target`.
+fn folder_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }
 

@@ -1,9 +1,11 @@
 use std::io::Write as _;
 
-use super::*;
-use crate::error::ErrorKind;
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::tar::build::{Tar, gnu};
-use crate::tree::{Time, path, read, walk};
+use crate::tree::tar::TarTree;
+use crate::tree::{Kind, Time, Tree as _, TreePath, path, read, walk};
 
 /// Writes `bytes` to a file and opens it as a tree.
 fn open(bytes: &[u8]) -> Result<TarTree> {
