@@ -6,7 +6,7 @@ use tar_core::{EntryType, Header, HeaderError};
 
 use super::pax::{Map, Records};
 use super::sparse::{self, Chunk, Progress};
-use super::{BLOCK, Kind, Member};
+use super::{BLOCK, Kind, Member, long};
 use crate::error::{DecodeError, printable};
 
 /// The most data of one extended header or long name.
@@ -22,12 +22,10 @@ pub(super) enum Span {
 
 /// Finds where the headers at the start of `input` end.
 pub(super) fn span(input: &[u8]) -> Result<Span, DecodeError> {
-    let Some(headers) = Headers::read(input)? else {
-        return Ok(Span::Short);
-    };
-    Ok(match headers.map(input)? {
-        Some((_, end)) => Span::Whole(end),
-        None => Span::Short,
+    let Some(headers) = Headers::read(input)? else { return Ok(Span::Short) };
+    Ok(match headers.appendix()?.map(|appendix| headers.length(&appendix)) {
+        Some(length) if length <= input.len() => Span::Whole(length),
+        _ => Span::Short,
     })
 }
 
@@ -38,8 +36,8 @@ pub(super) fn span(input: &[u8]) -> Result<Span, DecodeError> {
 pub fn decode(raw: &[u8], offset: u64) -> Result<Member<'_>, DecodeError> {
     let cut = || DecodeError::new(0, "headers that are not whole");
     let headers = Headers::read(raw)?.ok_or_else(cut)?;
-    let (map, end) = headers.map(raw)?.ok_or_else(cut)?;
-    headers.resolve(raw, offset, map, end)
+    let appendix = headers.appendix()?.ok_or_else(cut)?;
+    headers.resolve(raw, offset, appendix)
 }
 
 /// The headers of one member, extensions apart. Of two extensions of one sort the later counts.
@@ -47,6 +45,8 @@ struct Headers<'a> {
     header: &'a Header,
     /// Where `header` is.
     at: usize,
+    /// What follows it.
+    after: &'a [u8],
     pax: Records<'a>,
     long_name: &'a [u8],
     long_link: &'a [u8],
@@ -55,121 +55,121 @@ struct Headers<'a> {
 /// A sparse file's pieces and its size with holes.
 type SparseMap = Option<(Vec<Chunk>, Option<u64>)>;
 
+/// What follows a header and belongs to it.
+struct Appendix {
+    map: SparseMap,
+    length: usize,
+}
+
 impl<'a> Headers<'a> {
     /// Reads extensions up to the header they belong to; nothing if that is not all there.
     fn read(input: &'a [u8]) -> Result<Option<Self>, DecodeError> {
-        let (mut at, mut records) = (0, None);
+        let (mut rest, mut records) = (input, None);
         let (mut long_name, mut long_link) = ([].as_slice(), [].as_slice());
         loop {
-            let Some(block) = input.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) else {
+            let at = input.len().saturating_sub(rest.len());
+            let fail = |what| DecodeError::new(long(at), what);
+            let Some((block, after)) = rest.split_first_chunk::<BLOCK>() else {
                 return Ok(None);
             };
             let header = Header::from_bytes(block);
-            check_sum(header).map_err(|what| DecodeError::new(at as u64, what))?;
-            let kind = header.entry_type();
+            check_sum(header).map_err(fail)?;
             use EntryType::{GnuLongLink, GnuLongName, XGlobalHeader, XHeader};
+            let kind = header.entry_type();
             if !matches!(kind, GnuLongLink | GnuLongName | XGlobalHeader | XHeader) {
-                let pax = Self::records(records)?;
-                return Ok(Some(Self { header, at, pax, long_name, long_link }));
+                let pax = match records {
+                    Some((at, data)) => Records::read(data).map_err(|error| shift(error, at))?,
+                    None => Records::default(),
+                };
+                return Ok(Some(Self { header, at, after, pax, long_name, long_link }));
             }
-            let size = extension_size(header).map_err(|what| DecodeError::new(at as u64, what))?;
-            let start = at + BLOCK;
-            let Some(data) = input.get(start..start + size) else {
-                return Ok(None);
-            };
+            let size = extension_size(header).map_err(fail)?;
+            let Some(data) = after.get(..size) else { return Ok(None) };
             match kind {
-                XHeader => records = Some((start, data)),
+                XHeader => records = Some((at.saturating_add(BLOCK), data)),
                 GnuLongName => long_name = until_nul(data),
                 GnuLongLink => long_link = until_nul(data),
                 // Go returns a global header as a member of its own and drops what was before it.
                 _ => {
                     let pax = Records::default();
-                    return Ok(Some(Self { header, at, pax, long_name: &[], long_link: &[] }));
+                    let (long_name, long_link) = (&[][..], &[][..]);
+                    return Ok(Some(Self { header, at, after, pax, long_name, long_link }));
                 }
             }
-            at = start + size.next_multiple_of(BLOCK);
+            match after.get(size.next_multiple_of(BLOCK)..) {
+                Some(next) => rest = next,
+                None => return Ok(None),
+            }
         }
     }
 
-    fn records(at: Option<(usize, &'a [u8])>) -> Result<Records<'a>, DecodeError> {
-        let Some((start, data)) = at else {
-            return Ok(Records::default());
-        };
-        Records::read(data).map_err(|error| shift(error, start))
-    }
-
-    /// Returns the sparse map, if there is one, and where the headers end; nothing if they go on.
-    fn map(&self, input: &[u8]) -> Result<Option<(SparseMap, usize)>, DecodeError> {
-        let end = self.at + BLOCK;
+    /// Returns what follows the header; nothing if that is not all there.
+    fn appendix(&self) -> Result<Option<Appendix>, DecodeError> {
         let at = |error| shift(error, self.at);
+        let size = self.pax.sparse.file_size();
+        let done = |map, length| Ok(Some(Appendix { map, length }));
         match self.header.entry_type() {
             EntryType::XGlobalHeader => {
-                let size = extension_size(self.header).map_err(|what| DecodeError::new(0, what))?;
-                return Ok((end + size <= input.len()).then_some((None, end + size)));
+                let length = extension_size(self.header).map_err(|what| self.fail(what))?;
+                return done(None, length);
             }
             EntryType::GnuSparse => {
-                return Ok(match sparse::old_gnu(self.header, &input[self.at..]).map_err(at)? {
-                    Progress::Done((chunks, size), used) => {
-                        Some((Some((chunks, Some(size))), self.at + used))
-                    }
-                    Progress::Short => None,
-                });
+                return match sparse::old_gnu(self.header, self.after).map_err(at)? {
+                    Progress::Done((chunks, size), used) => done(Some((chunks, Some(size))), used),
+                    Progress::Short => Ok(None),
+                };
             }
             _ => {}
         }
-        let size = self.pax.sparse.file_size();
         match self.pax.sparse.map().map_err(at)? {
-            None => Ok(Some((None, end))),
-            Some(Map::Here(chunks)) => Ok(Some((Some((chunks, size)), end))),
-            Some(Map::InData) => {
-                let map = sparse::in_data(&input[end..]).map_err(|error| shift(error, end))?;
-                Ok(match map {
-                    Progress::Done(chunks, used) => Some((Some((chunks, size)), end + used)),
-                    Progress::Short => None,
-                })
-            }
+            None => done(None, 0),
+            Some(Map::Here(chunks)) => done(Some((chunks, size)), 0),
+            Some(Map::InData) => match sparse::in_data(self.after).map_err(at)? {
+                Progress::Done(chunks, used) => done(Some((chunks, size)), used),
+                Progress::Short => Ok(None),
+            },
         }
+    }
+
+    /// Returns how long all headers are with `appendix`.
+    fn length(&self, appendix: &Appendix) -> usize {
+        self.at.saturating_add(BLOCK).saturating_add(appendix.length)
     }
 
     fn resolve(
         self,
         raw: &'a [u8],
         offset: u64,
-        map: SparseMap,
-        end: usize,
+        appendix: Appendix,
     ) -> Result<Member<'a>, DecodeError> {
-        let fail = |what: String| DecodeError::new(self.at as u64, what);
-        let number = |error: HeaderError| fail(format!("bad tar header: {error}"));
+        let number = |error: HeaderError| self.fail(format!("bad tar header: {error}"));
         let path = self.path();
         let kind = kind(self.header, &path);
-        let said = self.size().map_err(fail)?;
-        let in_map = if kind == Kind::Global { 0 } else { end - self.at - BLOCK };
+        let said = if kind == Kind::Global { 0 } else { self.size()? };
         // Extension blocks of old GNU sparse headers are not counted in the size, a map in data is.
-        let in_map = if self.header.entry_type() == EntryType::GnuSparse { 0 } else { in_map };
-        let stored = match kind {
-            Kind::Global => 0,
-            kind if kind.is_header_only() => 0,
-            _ => said
-                .checked_sub(in_map as u64)
-                .ok_or_else(|| fail(format!("a sparse map larger than its {said} bytes")))?,
+        let is_old = self.header.entry_type() == EntryType::GnuSparse;
+        let in_data = if is_old || kind == Kind::Global { 0 } else { long(appendix.length) };
+        let stored = match said.checked_sub(in_data) {
+            _ if kind.is_header_only() => 0,
+            Some(stored) => stored,
+            None => return Err(self.fail(format!("a sparse map larger than its {said} bytes"))),
         };
-        let (sparse, size) = match map {
-            None => (None, if kind == Kind::Global { 0 } else { said }),
-            Some((chunks, size)) => {
-                let size = size.unwrap_or(said);
-                sparse::check(&chunks, size, stored).map_err(|error| shift(error, self.at))?;
-                (Some(chunks), size)
+        let (sparse, size) = match appendix.map {
+            None => (None, said),
+            Some((chunks, size)) => (Some(chunks), size.unwrap_or(said)),
+        };
+        if let Some(chunks) = &sparse {
+            if kind != Kind::File {
+                return Err(self.fail("holes in what is no regular file"));
             }
-        };
-        if sparse.is_some() && kind != Kind::File {
-            return Err(fail("holes in what is no regular file".to_owned()));
+            sparse::check(chunks, size, stored).map_err(|error| shift(error, self.at))?;
         }
         Ok(Member {
             raw,
             offset,
             kind,
             link: self.link(),
-            mode: (self.header.mode().map_err(number)? & 0o7777) as u16,
+            mode: mode(self.header).map_err(number)?,
             uid: self.pax.uid.map_or_else(|| self.header.uid(), Ok).map_err(number)?,
             gid: self.pax.gid.map_or_else(|| self.header.gid(), Ok).map_err(number)?,
             mtime: match self.pax.mtime {
@@ -183,6 +183,10 @@ impl<'a> Headers<'a> {
             sparse,
             xattrs: self.pax.xattrs,
         })
+    }
+
+    fn fail(&self, what: impl Into<String>) -> DecodeError {
+        DecodeError::new(long(self.at), what)
     }
 
     /// A sparse file's own name goes before a long name, that before a record, that before the header.
@@ -203,20 +207,23 @@ impl<'a> Headers<'a> {
         })
     }
 
-    fn size(&self) -> Result<u64, String> {
+    fn size(&self) -> Result<u64, DecodeError> {
         let size = match self.pax.size {
             Some(size) => size,
-            None => self.header.entry_size().map_err(|error| format!("bad size: {error}"))?,
+            None => {
+                let size = self.header.entry_size();
+                size.map_err(|error| self.fail(format!("bad size: {error}")))?
+            }
         };
         match i64::try_from(size) {
             Ok(_) => Ok(size),
-            Err(_) => Err(format!("a negative size, or one of {size} bytes")),
+            Err(_) => Err(self.fail(format!("a negative size, or one of {size} bytes"))),
         }
     }
 }
 
 fn shift(error: DecodeError, by: usize) -> DecodeError {
-    DecodeError { offset: error.offset.saturating_add(by as u64), ..error }
+    DecodeError { offset: error.offset.saturating_add(long(by)), ..error }
 }
 
 fn until_nul(bytes: &[u8]) -> &[u8] {
@@ -226,19 +233,18 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
 /// Checks the header's sum, in which its own field counts as spaces. Some old programs added the bytes up
 /// as signed ones.
 fn check_sum(header: &Header) -> Result<(), String> {
-    let bytes = header.as_bytes();
-    let field = &bytes[148..156];
-    let spaces = 8 * i64::from(b' ');
-    let sum = |bytes: &[u8]| bytes.iter().map(|b| u32::from(*b)).sum::<u32>();
-    let unsigned = i64::from(sum(bytes) - sum(field)) + spaces;
-    let Some(said) = octal(field) else {
-        return Err(format!("no tar header: its checksum reads {}", printable(field)));
-    };
-    let sum = |bytes: &[u8]| bytes.iter().map(|b| i32::from(b.cast_signed())).sum::<i32>();
-    if said == unsigned || said == i64::from(sum(bytes) - sum(field)) + spaces {
-        return Ok(());
+    let mut bytes = *header.as_bytes();
+    let field = header.as_ustar().cksum;
+    if let Some(own) = bytes.get_mut(148..156) {
+        own.fill(b' ');
     }
-    Err(format!("no tar header: its checksum is {unsigned}, it says {said}"))
+    let unsigned = bytes.iter().map(|b| u32::from(*b)).sum::<u32>();
+    let signed = || bytes.iter().map(|b| i32::from(b.cast_signed())).sum::<i32>();
+    match octal(&field) {
+        Some(said) if said == i64::from(unsigned) || said == i64::from(signed()) => Ok(()),
+        Some(said) => Err(format!("no tar header: its checksum is {unsigned}, it says {said}")),
+        None => Err(format!("no tar header: its checksum reads {}", printable(&field))),
+    }
 }
 
 fn octal(field: &[u8]) -> Option<i64> {
@@ -261,17 +267,20 @@ fn extension_size(header: &Header) -> Result<usize, String> {
 /// Returns name and prefix of a header.
 fn header_path(header: &Header) -> Cow<'_, [u8]> {
     let name = header.path_bytes();
-    let bytes = header.as_bytes();
+    let ustar = header.as_ustar();
     // POSIX headers have a prefix of 155 bytes; star's have 131, and "tar\0" at the end.
-    let prefix = match (&bytes[257..263], &bytes[508..]) {
-        (b"ustar\0", b"tar\0") => until_nul(&bytes[345..476]),
-        (b"ustar\0", _) => until_nul(&bytes[345..500]),
-        _ => &[],
-    };
-    match prefix {
-        [] => Cow::Borrowed(name),
-        prefix => Cow::Owned([prefix, b"/", name].concat()),
+    let is_star = header.as_bytes().ends_with(b"tar\0");
+    let field = if is_star { 131 } else { ustar.prefix.len() };
+    match ustar.prefix.get(..field).map(until_nul) {
+        Some(prefix @ [_, ..]) if ustar.magic == *b"ustar\0" => {
+            Cow::Owned([prefix, b"/", name].concat())
+        }
+        _ => Cow::Borrowed(name),
     }
+}
+
+fn mode(header: &Header) -> Result<u16, HeaderError> {
+    Ok(u16::try_from(header.mode()? & 0o7777).unwrap_or_default())
 }
 
 fn kind(header: &Header, path: &[u8]) -> Kind {

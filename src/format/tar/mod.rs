@@ -4,6 +4,7 @@
 //! [`Reader`] walks an archive of any size in bounded memory and keeps the raw bytes of every header,
 //! which is what taking a layer apart byte by byte needs.
 
+mod buffer;
 #[cfg(test)]
 pub(crate) mod build;
 mod header;
@@ -24,6 +25,11 @@ pub const BLOCK: usize = 512;
 /// The most bytes that one member may use before its data: its header, long names, PAX records and
 /// sparse map. Go stops at 1 MiB for each of these.
 pub const HEADER_LIMIT: usize = 16 << 20;
+
+/// Returns a length as one of an archive.
+pub(super) fn long(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
 
 /// What a member of an archive is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use super::long;
 use super::sparse::Chunk;
 use crate::error::DecodeError;
 
@@ -50,7 +51,7 @@ impl<'a> Records<'a> {
         let mut records = Self::default();
         let whole = data.len();
         while !data.is_empty() {
-            let at = (whole - data.len()) as u64;
+            let at = long(whole.saturating_sub(data.len()));
             let bad = |what: &str| DecodeError::new(at, what);
             let (key, value, rest) = split_record(data)
                 .ok_or_else(|| bad("not a PAX record `<length> <key>=<value>`"))?;
@@ -138,30 +139,36 @@ impl<'a> Sparse<'a> {
                 &listed
             }
         };
-        let pairs = numbers.chunks_exact(2);
-        if !pairs.remainder().is_empty() {
-            return Err(bad());
+        match numbers.as_chunks() {
+            (pairs, []) => {
+                Ok(pairs.iter().map(|&[offset, length]| Chunk { offset, length }).collect())
+            }
+            _ => Err(bad()),
         }
-        Ok(pairs.map(|pair| Chunk { offset: pair[0], length: pair[1] }).collect())
     }
 }
 
 /// Splits the first record off: its key, its value, and what follows.
 fn split_record(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let space = data.iter().take(20).position(|b| *b == b' ')?;
-    let length = usize::try_from(decimal(&data[..space])?).ok()?;
+    let digits = data.get(..20).unwrap_or(data).split(|b| *b == b' ').next()?;
+    let length = usize::try_from(decimal(digits)?).ok()?;
     let (record, rest) = data.split_at_checked(length)?;
-    let body = record.get(space + 1..)?.strip_suffix(b"\n")?;
-    let equals = body.iter().position(|b| *b == b'=').filter(|at| *at > 0)?;
-    Some((&body[..equals], &body[equals + 1..], rest))
+    let body = record.get(digits.len()..)?.strip_prefix(b" ")?.strip_suffix(b"\n")?;
+    let (key, value) = split_once(body, b'=')?;
+    (!key.is_empty()).then_some((key, value, rest))
+}
+
+fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = bytes.split_at(bytes.iter().position(|b| *b == at)?);
+    Some((before, rest.get(1..)?))
 }
 
 /// Appends a record to an extended header's data.
 pub fn push_record(data: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let rest = key.len() + value.len() + 3;
-    let digits = |length: usize| length.checked_ilog10().unwrap_or(0) as usize + 1;
-    let mut length = rest + digits(rest);
-    length = rest + digits(length);
+    let digits = |length: usize| length.to_string().len();
+    let rest = key.len().saturating_add(value.len()).saturating_add(3);
+    let mut length = rest.saturating_add(digits(rest));
+    length = rest.saturating_add(digits(length));
     write!(data, "{length} ").expect("a vector takes every write");
     data.extend_from_slice(key);
     data.push(b'=');
@@ -175,7 +182,7 @@ pub(super) fn decimal(text: &[u8]) -> Option<u64> {
         return None;
     }
     text.iter().try_fold(0u64, |value, digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        let digit = u64::from(char::from(*digit).to_digit(10)?);
         value.checked_mul(10)?.checked_add(digit)
     })
 }
@@ -190,22 +197,21 @@ fn signed(text: &[u8]) -> Option<u64> {
 
 /// Parses `[-]seconds[.fraction]`; digits after the ninth are dropped.
 fn time(text: &[u8]) -> Option<(i64, u32)> {
-    let negative = text.first() == Some(&b'-');
+    let is_negative = text.starts_with(b"-");
     let text = text.strip_prefix(b"-").unwrap_or(text);
-    let (seconds, fraction) = match text.iter().position(|b| *b == b'.') {
-        Some(dot) => (&text[..dot], &text[dot + 1..]),
-        None => (text, [].as_slice()),
-    };
-    let seconds = i64::try_from(decimal(seconds)?).ok()?;
+    let (seconds, fraction) = split_once(text, b'.').unwrap_or((text, b""));
     if !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let digits = fraction.iter().chain(std::iter::repeat(&b'0')).take(9);
-    let nanos = digits.fold(0u32, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
-    match (negative, nanos) {
+    let digits = fraction.iter().copied().chain(std::iter::repeat(b'0')).take(9);
+    let nanos = u32::try_from(decimal(&digits.collect::<Vec<_>>())?).ok()?;
+    let seconds = i64::try_from(decimal(seconds)?).ok()?;
+    match (is_negative, nanos) {
         (false, _) => Some((seconds, nanos)),
-        (true, 0) => Some((-seconds, 0)),
-        (true, _) => Some((-seconds - 1, 1_000_000_000 - nanos)),
+        (true, 0) => Some((seconds.checked_neg()?, 0)),
+        (true, _) => {
+            Some((seconds.checked_neg()?.checked_sub(1)?, 1_000_000_000u32.checked_sub(nanos)?))
+        }
     }
 }
 

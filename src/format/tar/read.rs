@@ -2,12 +2,10 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::buffer::Buffer;
 use super::header::{self, Span};
-use super::{BLOCK, HEADER_LIMIT, Member};
+use super::{BLOCK, HEADER_LIMIT, Member, long};
 use crate::error::DecodeError;
-
-/// What is read from the input at once.
-const BUFFER: usize = 128 << 10;
 
 /// Skipping this much or more moves the input instead of reading it.
 const SEEK_FROM: u64 = 256 << 10;
@@ -20,11 +18,8 @@ const SEEK_FROM: u64 = 256 << 10;
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
-    buffer: Vec<u8>,
-    /// What is in `buffer` and not used: `start..end`.
-    start: usize,
-    end: usize,
-    /// Where in the archive `start` is.
+    buffer: Buffer,
+    /// Where in the archive the first byte at hand is.
     offset: u64,
     /// What is left of the member's data and of its padding.
     data: u64,
@@ -43,8 +38,7 @@ pub enum Next<'a> {
 impl<R: Read> Reader<R> {
     /// Returns a reader of the archive that `input` begins with.
     pub fn new(input: R) -> Self {
-        let buffer = vec![0; BUFFER];
-        Self { input, buffer, start: 0, end: 0, offset: 0, data: 0, padding: 0 }
+        Self { input, buffer: Buffer::new(), offset: 0, data: 0, padding: 0 }
     }
 
     /// Returns how many bytes of the archive are used.
@@ -62,22 +56,19 @@ impl<R: Read> Reader<R> {
         while !self.data()?.is_empty() {}
         while !self.padding()?.is_empty() {}
         let at = self.offset;
-        let have = self.fill(BLOCK)?;
-        let here = &self.buffer[self.start..self.end];
-        if have == 0 {
+        if self.fill(BLOCK)? == 0 {
             return Ok(Next::End(&[]));
         }
-        if have >= BLOCK && is_zero(&here[..BLOCK]) {
+        if self.buffer.held().get(..BLOCK).is_some_and(is_zero) {
             return self.end_blocks();
         }
         let length = self.headers(at)?;
-        let start = self.start;
         self.advance(length);
-        let raw = &self.buffer[start..start + length];
-        let member = header::decode(raw, at).map_err(|error| shift(error, at))?;
+        let member =
+            header::decode(self.buffer.behind(length), at).map_err(|error| shift(error, at))?;
         self.data = member.stored;
-        let used = length as u64 + member.stored;
-        self.padding = used.next_multiple_of(BLOCK as u64) - used;
+        // What is in a map is whole blocks, and so is all else but a global header's records.
+        self.padding = to_block(long(length)).saturating_add(to_block(member.stored));
         Ok(Next::Member(member))
     }
 
@@ -93,11 +84,9 @@ impl<R: Read> Reader<R> {
             let what = format!("the archive ends, {} bytes before the data does", self.data);
             return Err(DecodeError::new(self.offset, what).into());
         }
-        let start = self.start;
-        let taken = self.held().min(self.data);
-        self.data -= taken;
-        self.advance(taken as usize);
-        Ok(&self.buffer[start..self.start])
+        let taken = self.at_most(self.data);
+        self.data = self.data.saturating_sub(long(taken));
+        Ok(self.take(taken))
     }
 
     /// Returns the next piece of what pads the member's data to a block; an empty one at its end.
@@ -111,11 +100,9 @@ impl<R: Read> Reader<R> {
         if self.fill(1)? == 0 {
             self.padding = 0;
         }
-        let start = self.start;
-        let taken = self.held().min(self.padding);
-        self.padding -= taken;
-        self.advance(taken as usize);
-        Ok(&self.buffer[start..self.start])
+        let taken = self.at_most(self.padding);
+        self.padding = self.padding.saturating_sub(long(taken));
+        Ok(self.take(taken))
     }
 
     /// Returns the next piece of what follows the archive's end, up to where `step` divides the offset;
@@ -124,24 +111,21 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// Those of the input.
     pub fn rest(&mut self, step: usize) -> io::Result<&[u8]> {
-        let most = step - (self.offset % step as u64) as usize;
-        let taken = self.fill(most)?.min(most);
-        let start = self.start;
-        self.advance(taken);
-        Ok(&self.buffer[start..self.start])
+        let over = self.offset.checked_rem(long(step)).unwrap_or_default();
+        let most = long(step).saturating_sub(over);
+        self.fill(usize::try_from(most).unwrap_or(step))?;
+        let taken = self.at_most(most);
+        Ok(self.take(taken))
     }
 
     /// Returns the zero blocks at the end of the archive.
     fn end_blocks(&mut self) -> io::Result<Next<'_>> {
-        let have = self.fill(2 * BLOCK)?.min(2 * BLOCK);
-        let zero = is_zero(&self.buffer[self.start..self.start + have]);
+        const BOTH: usize = 2 * BLOCK;
+        let have = self.fill(BOTH)?.min(BOTH);
+        let zero = self.buffer.held().get(..have).is_some_and(is_zero);
         let what = match have {
             _ if !zero => "one zero block where the archive ends with two",
-            BLOCK | 1024 => {
-                let start = self.start;
-                self.advance(have);
-                return Ok(Next::End(&self.buffer[start..self.start]));
-            }
+            BLOCK | BOTH => return Ok(Next::End(self.take(have))),
             _ => "the archive ends inside its last block",
         };
         Err(DecodeError::new(self.offset, what).into())
@@ -152,8 +136,8 @@ impl<R: Read> Reader<R> {
         let mut want = BLOCK;
         loop {
             let have = self.fill(want)?;
-            let here = &self.buffer[self.start..self.end];
-            if let Span::Whole(length) = header::span(here).map_err(|error| shift(error, at))? {
+            let span = header::span(self.buffer.held()).map_err(|error| shift(error, at))?;
+            if let Span::Whole(length) = span {
                 return Ok(length);
             }
             if have < want {
@@ -164,36 +148,28 @@ impl<R: Read> Reader<R> {
                 let what = format!("a member's headers take more than {HEADER_LIMIT} bytes");
                 return Err(DecodeError::new(at, what).into());
             }
-            want = (have * 2).min(HEADER_LIMIT);
+            want = have.saturating_mul(2).min(HEADER_LIMIT);
         }
     }
 
-    fn held(&self) -> u64 {
-        (self.end - self.start) as u64
+    /// Returns how many bytes are at hand, but at most `most`.
+    fn at_most(&self, most: u64) -> usize {
+        let held = self.buffer.held().len();
+        usize::try_from(most).map_or(held, |most| held.min(most))
     }
 
     fn advance(&mut self, by: usize) {
-        self.start += by;
-        self.offset += by as u64;
+        self.buffer.advance(by);
+        self.offset = self.offset.saturating_add(long(by));
     }
 
-    /// Reads until `want` bytes are at hand or the input ends; returns how many are.
+    fn take(&mut self, count: usize) -> &[u8] {
+        self.advance(count);
+        self.buffer.behind(count)
+    }
+
     fn fill(&mut self, want: usize) -> io::Result<usize> {
-        while self.end - self.start < want {
-            if self.start + want > self.buffer.len() || self.start == self.end {
-                self.buffer.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
-                self.buffer.resize(self.buffer.len().max(want), 0);
-            }
-            match self.input.read(&mut self.buffer[self.end..]) {
-                Ok(0) => break,
-                Ok(read) => self.end += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(self.end - self.start)
+        self.buffer.fill(&mut self.input, want)
     }
 }
 
@@ -204,9 +180,9 @@ impl<R: Read + Seek> Reader<R> {
     /// # Errors
     /// Those of the input.
     pub fn skip_data(&mut self) -> io::Result<()> {
-        let held = self.held().min(self.data);
-        self.advance(held as usize);
-        self.data -= held;
+        let held = self.at_most(self.data);
+        self.advance(held);
+        self.data = self.data.saturating_sub(long(held));
         if self.data >= SEEK_FROM
             && let Ok(distance) = i64::try_from(self.data)
         {
@@ -216,6 +192,11 @@ impl<R: Read + Seek> Reader<R> {
         }
         Ok(())
     }
+}
+
+/// Returns how many bytes are missing to whole blocks.
+fn to_block(length: u64) -> u64 {
+    length.checked_next_multiple_of(long(BLOCK)).unwrap_or(length).saturating_sub(length)
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use tar_core::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
-use super::{BLOCK, pax};
+use super::{BLOCK, long, pax};
 use crate::error::DecodeError;
 
 /// The most pieces of data one file may have; what fits a map of a few megabytes.
@@ -25,13 +25,13 @@ pub(super) enum Progress<T> {
     Short,
 }
 
-/// Reads the map of an old GNU sparse header (type `S`) at the start of `input`, and its extension
-/// blocks; the size is the file's with holes.
+/// Reads the map of an old GNU sparse header (type `S`) and of its extension blocks, with which `after`
+/// begins; the size is the file's with holes.
 ///
 /// vbatts/tar-split archive/tar/reader.go readOldGNUSparseMap
 pub(super) fn old_gnu(
     header: &Header,
-    input: &[u8],
+    after: &[u8],
 ) -> Result<Progress<(Vec<Chunk>, u64)>, DecodeError> {
     let bad = |error| DecodeError::new(0, format!("bad sparse map: {error}"));
     let gnu = header.try_as_gnu().ok_or_else(|| {
@@ -40,26 +40,28 @@ pub(super) fn old_gnu(
     let size = gnu.real_size().map_err(bad)?;
     let mut chunks = Vec::new();
     push_chunks(&mut chunks, &gnu.sparse)?;
-    let (mut used, mut more) = (BLOCK, gnu.isextended[0] > 0);
+    let (mut rest, mut more) = (after, gnu.isextended != [0]);
     while more {
-        let Some(block) = input.get(used..).and_then(<[u8]>::first_chunk::<BLOCK>) else {
+        let Some((block, next)) = rest.split_first_chunk::<BLOCK>() else {
             return Ok(Progress::Short);
         };
-        let extension: GnuExtSparseHeader = extension(block);
+        let extension = extension(block);
         push_chunks(&mut chunks, &extension.sparse)?;
-        (used, more) = (used + BLOCK, extension.isextended[0] > 0);
+        (rest, more) = (next, extension.isextended != [0]);
     }
-    Ok(Progress::Done((chunks, size), used))
+    Ok(Progress::Done((chunks, size), after.len().saturating_sub(rest.len())))
 }
 
 /// Returns a block of more descriptors: 21 of 24 bytes, and whether more blocks follow.
 fn extension(block: &[u8; BLOCK]) -> GnuExtSparseHeader {
     let mut extension = GnuExtSparseHeader::default();
-    for (descriptor, bytes) in extension.sparse.iter_mut().zip(block.chunks_exact(24)) {
-        descriptor.offset.copy_from_slice(&bytes[..12]);
-        descriptor.numbytes.copy_from_slice(&bytes[12..]);
+    let (descriptors, end) = block.as_chunks::<24>();
+    for (to, descriptor) in extension.sparse.iter_mut().zip(descriptors) {
+        let (offset, length) = descriptor.split_at(12);
+        to.offset.copy_from_slice(offset);
+        to.numbytes.copy_from_slice(length);
     }
-    extension.isextended[0] = block[21 * 24];
+    extension.isextended = [end.first().copied().unwrap_or_default()];
     extension
 }
 
@@ -112,18 +114,18 @@ struct Lines<'a> {
 impl Lines<'_> {
     /// Returns the next number, or nothing if its line is not all there.
     fn number(&mut self) -> Result<Option<u64>, DecodeError> {
-        let rest = &self.data[self.at..];
-        let bad = |at: usize| DecodeError::new(at as u64, "not a number in a sparse map");
+        let rest = self.data.get(self.at..).unwrap_or_default();
         // No number has more than 20 digits: a longer line is no reason to wait for its end.
-        match rest.iter().take(21).position(|b| *b == b'\n') {
-            Some(end) => {
-                let number = pax::decimal(&rest[..end]).ok_or_else(|| bad(self.at))?;
-                self.at += end + 1;
-                Ok(Some(number))
-            }
-            None if rest.len() > 20 => Err(bad(self.at)),
-            None => Ok(None),
-        }
+        let start = rest.get(..21).unwrap_or(rest);
+        let number = match start.split_inclusive(|b| *b == b'\n').next() {
+            Some([digits @ .., b'\n']) => pax::decimal(digits).map(|number| (number, digits.len())),
+            _ if start.len() <= 20 => return Ok(None),
+            _ => None,
+        };
+        let bad = || DecodeError::new(long(self.at), "not a number in a sparse map");
+        let (number, digits) = number.ok_or_else(bad)?;
+        self.at = self.at.saturating_add(digits).saturating_add(1);
+        Ok(Some(number))
     }
 }
 
@@ -138,7 +140,7 @@ pub(super) fn check(chunks: &[Chunk], size: u64, stored: u64) -> Result<(), Deco
                 return Err(DecodeError::new(0, "pieces of a sparse file overlap or lie outside"));
             }
         }
-        sum += chunk.length;
+        sum = sum.saturating_add(chunk.length);
     }
     if sum > stored {
         return Err(DecodeError::new(

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 
 use super::paths::{Apart, Paths};
 use super::{Crc, Writer};
-use crate::format::tar::{Next, Reader};
+use crate::format::tar::{Next, Reader, long};
 
 /// The most bytes of one segment, but for a member's headers, which are not divided.
 ///
@@ -45,7 +45,7 @@ pub fn disassemble<W: Write>(
     let mut tar = Reader::new(tar);
     let mut cut = Cut { out, pending: Vec::new() };
     let mut paths = Paths::new(apart);
-    let (mut name, mut in_files) = (Vec::new(), 0);
+    let (mut name, mut in_files) = (Vec::new(), 0u64);
     loop {
         cut.bytes(tar.padding()?)?;
         let member = match tar.member()? {
@@ -60,7 +60,7 @@ pub fn disassemble<W: Write>(
         name.clear();
         name.extend_from_slice(&member.path);
         if placed.in_file {
-            in_files += member.stored;
+            in_files = member.stored.saturating_add(in_files);
             cut.file(&name, &mut tar)?;
             continue;
         }
@@ -83,7 +83,7 @@ struct Cut<'a, W> {
 
 impl<W: Write> Cut<'_, W> {
     fn headers(&mut self, raw: &[u8]) -> io::Result<()> {
-        if self.pending.len() + raw.len() > SEGMENT {
+        if self.pending.len().saturating_add(raw.len()) > SEGMENT {
             self.flush()?;
         }
         self.pending.extend_from_slice(raw);
@@ -95,8 +95,8 @@ impl<W: Write> Cut<'_, W> {
             if self.pending.len() >= SEGMENT {
                 self.flush()?;
             }
-            let room = (SEGMENT - self.pending.len()).min(bytes.len());
-            let (now, later) = bytes.split_at(room);
+            let room = SEGMENT.saturating_sub(self.pending.len());
+            let (now, later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
             self.pending.extend_from_slice(now);
             bytes = later;
         }
@@ -122,13 +122,13 @@ impl<W: Write> Cut<'_, W> {
     /// Leaves the member's data to a file.
     fn file<R: Read>(&mut self, name: &[u8], tar: &mut Reader<R>) -> io::Result<()> {
         self.flush()?;
-        let (mut crc, mut size) = (Crc::default(), 0);
+        let (mut crc, mut size) = (Crc::default(), 0u64);
         loop {
             match tar.data()? {
                 [] => return self.out.file(name, Some((size, crc.finish()))),
                 piece => {
                     crc.update(piece);
-                    size += piece.len() as u64;
+                    size = long(piece.len()).saturating_add(size);
                 }
             }
         }

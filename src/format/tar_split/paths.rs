@@ -139,10 +139,11 @@ impl Hashed {
             }
         }
         let (mut hasher, mut hashes, mut deleted) = (DefaultHasher::new(), Vec::new(), None);
-        for (at, name) in names.iter().enumerate() {
+        for name in names {
+            deleted = None;
             if let Some(rest) = name.strip_prefix(b".wh.") {
                 is_plain = false;
-                if at + 1 == names.len() && !rest.starts_with(b".wh.") {
+                if !rest.starts_with(b".wh.") {
                     deleted = Some(below(&hasher, rest).finish());
                 }
             }

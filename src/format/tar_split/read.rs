@@ -14,6 +14,7 @@ use serde_json::error::Category;
 
 use super::Entry;
 use crate::error::DecodeError;
+use crate::format::tar::long;
 
 /// The most bytes of one entry's JSON. Docker's segments stop at 1 MiB and a header; those written
 /// before 2017 hold all that pads a tar at its end.
@@ -36,7 +37,7 @@ pub struct Entries<R: BufRead> {
     buffer: Vec<u8>,
     /// What of `buffer` is used.
     start: usize,
-    /// Where in the stream `buffer` begins.
+    /// Where in the stream `start` is.
     offset: u64,
     done: bool,
 }
@@ -58,57 +59,64 @@ impl<R: BufRead> Entries<R> {
     fn read(&mut self) -> Result<Option<Entry>, DecodeError> {
         let mut want = 1;
         loop {
-            let pending = self.buffer.get(self.start..).unwrap_or_default();
-            let blank = pending.iter().take_while(|b| b.is_ascii_whitespace()).count();
-            self.start += blank;
             let at_end = !self.fill(want)?;
-            let pending = &self.buffer[self.start..];
-            if pending.iter().all(u8::is_ascii_whitespace) {
-                if at_end {
-                    return Ok(None);
-                }
-                continue;
-            }
+            let pending = self.pending();
             let mut objects = serde_json::Deserializer::from_slice(pending).into_iter::<Raw>();
             let object = objects.next();
             let used = objects.byte_offset();
-            let at = self.offset + self.start as u64;
-            let bad = |what: String| DecodeError::new(at, what);
             match object {
                 Some(Ok(raw)) => {
-                    let entry = raw.entry().map_err(bad)?;
-                    self.start += used;
+                    let entry = raw.entry().map_err(|what| self.bad(what))?;
+                    self.advance(used);
                     match entry {
                         Some(entry) => return Ok(Some(entry)),
                         None => want = 1,
                     }
                 }
                 Some(Err(error)) if error.classify() == Category::Eof && !at_end => {
+                    if pending.len() >= ENTRY_LIMIT {
+                        return Err(self.bad(format!("an entry of more than {ENTRY_LIMIT} bytes")));
+                    }
                     // An object on several lines: twice as much each time, or a long one takes forever.
                     want = pending.len().saturating_mul(2);
-                    if pending.len() >= ENTRY_LIMIT {
-                        return Err(bad(format!("an entry of more than {ENTRY_LIMIT} bytes")));
-                    }
                 }
-                Some(Err(error)) => return Err(bad(format!("no tar-split entry: {error}"))),
-                None => return Ok(None),
+                Some(Err(error)) => return Err(self.bad(format!("no tar-split entry: {error}"))),
+                None if at_end => return Ok(None),
+                None => self.advance(pending.len()),
             }
         }
     }
 
+    fn pending(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    fn advance(&mut self, by: usize) {
+        self.start = self.start.saturating_add(by).min(self.buffer.len());
+        self.offset = self.offset.saturating_add(long(by));
+    }
+
+    /// Returns an error about the entry that comes next.
+    fn bad(&self, what: impl Into<String>) -> DecodeError {
+        let blank = self.pending().iter().take_while(|b| b.is_ascii_whitespace()).count();
+        DecodeError::new(self.offset.saturating_add(long(blank)), what)
+    }
+
     /// Reads whole lines until `want` bytes are at hand; returns whether there may be more.
     fn fill(&mut self, want: usize) -> Result<bool, DecodeError> {
-        if self.buffer.len() - self.start >= want {
+        if self.pending().len() >= want {
             return Ok(true);
         }
         self.buffer.drain(..self.start);
-        self.offset += self.start as u64;
         self.start = 0;
         while self.buffer.len() < want {
-            let room = ENTRY_LIMIT.saturating_sub(self.buffer.len()).max(1) as u64;
-            let read = self.input.read_line(room, &mut self.buffer);
-            let at = self.offset + self.buffer.len() as u64;
-            match read.map_err(|error| DecodeError::new(at, error.to_string()))? {
+            let room = ENTRY_LIMIT.saturating_sub(self.buffer.len()).max(1);
+            let read = self.input.read_line(long(room), &mut self.buffer);
+            let read = read.map_err(|error| {
+                let at = self.offset.saturating_add(long(self.buffer.len()));
+                DecodeError::new(at, error.to_string())
+            })?;
+            match read {
                 0 => return Ok(false),
                 _ if self.buffer.len() >= ENTRY_LIMIT => break,
                 _ => {}

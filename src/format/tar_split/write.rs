@@ -87,7 +87,7 @@ impl<W: Write> Writer<W> {
         }
         writeln!(self.line, ",\"position\":{}}}", self.position)
             .expect("a string takes every write");
-        self.position += 1;
+        self.position = self.position.saturating_add(1);
         self.out.write_all(self.line.as_bytes())?;
         self.line.clear();
         Ok(())
@@ -117,7 +117,7 @@ fn escape(text: &str, to: &mut String) {
             _ => continue,
         };
         to.push_str(&text[plain..at]);
-        plain = at + c.len_utf8();
+        plain = at.saturating_add(c.len_utf8());
         match short {
             "" => write!(to, "\\u{:04x}", u32::from(c)).expect("a string takes every write"),
             short => to.push_str(short),
