@@ -9,7 +9,7 @@ use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::error::Result;
-use crate::op::progress::Progress;
+use crate::store::Progress;
 
 /// Where to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

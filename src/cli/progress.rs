@@ -12,7 +12,7 @@ use signal_hook::flag;
 
 use crate::cli::render::units;
 use crate::error::{Error, Place, Result};
-use crate::op::progress::Progress;
+use crate::store::Progress;
 
 /// The shell's own code for a command that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;

@@ -4,7 +4,7 @@ use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
-use crate::op::progress::Progress;
+use crate::store::Progress;
 
 /// Answers with the sample rows, and with a finding if it is to have one.
 #[derive(Debug, Default)]

@@ -2,5 +2,4 @@
 
 pub mod host;
 pub mod migrate;
-pub mod progress;
 pub mod transfer;

@@ -9,13 +9,15 @@ pub mod containers;
 pub mod find;
 pub mod open;
 pub mod overlay2;
+mod progress;
 
 use std::io::Read;
+
+pub use progress::Progress;
 
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId};
 use crate::error::Result;
 use crate::model::{Finding, Image, Inventory};
-use crate::op::progress::Progress;
 use crate::tree::{Snapshots, Tree, TreePathBuf, optional, path};
 
 /// Returns the databases of a data root that dockerd holds open as long as it runs.

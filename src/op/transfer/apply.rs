@@ -9,7 +9,7 @@ use super::Plan;
 use crate::digest::{DiffId, Digest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Finding, Severity};
-use crate::op::progress::Progress;
+use crate::store::Progress;
 use crate::store::{ImageStep, LayerStep, Source, Target};
 
 /// An interrupted run loses at most this much work.

@@ -8,7 +8,7 @@ use super::Writer;
 use crate::digest::ChainId;
 use crate::error::{Error, Result, from_io};
 use crate::format::overlay::Mark;
-use crate::op::progress::Progress;
+use crate::store::Progress;
 use crate::store::{LayerContent, LayerStep, Source, blob};
 use crate::tree::{Attributes, Copying, Entry, Metadata, TreePath, copy, sink_error};
 

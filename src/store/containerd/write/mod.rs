@@ -21,7 +21,7 @@ use crate::digest::{BlobId, ChainId, DiffId};
 use crate::error::{ErrorKind, Result};
 use crate::format::oci::Platform;
 use crate::model::{Inventory, LayerBlob, StoreKind};
-use crate::op::progress::Progress;
+use crate::store::Progress;
 use crate::store::{Committed, Compression, ImageStep, LayerStep, Source, Target, Writing};
 use crate::tree::{Sink, TreePath, optional};
 use stage::Stage;

@@ -1,4 +1,4 @@
-//! How an operation says how far it is, and asks whether to go on.
+//! How work on a store says how far it is, and asks whether to go on.
 
 /// Hears of an operation's progress, from any number of threads at once.
 pub trait Progress: Sync {
