@@ -15,8 +15,8 @@ use crate::format::time::Timestamp;
 use crate::model::{Image, Inventory, Sizes, sizes};
 use crate::op::host::DAEMON_CONFIG;
 use crate::op::migrate::{Done, Prepared, Request};
-use crate::op::progress::Progress;
 use crate::op::transfer::{OnConflict, Options, Selection};
+use crate::store::Progress;
 use crate::store::{Compression, Writing};
 use crate::tree::Snapshots;
 
