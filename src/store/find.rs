@@ -29,6 +29,9 @@ const CONTAINERD_MARK: &str = "io.containerd.metadata.v1.bolt";
 const USUAL_ROOTS: [&str; 3] =
     ["var/lib/docker", "var/snap/docker/common/var-lib-docker", "root/.local/share/docker"];
 
+/// Where dockerd keeps the containerd that it starts itself, in its data root.
+pub const OWN_CONTAINERD: &str = "containerd/daemon";
+
 /// Where a containerd that dockerd finds running keeps its own.
 pub const SYSTEM_CONTAINERD: &str = "var/lib/containerd";
 
@@ -92,7 +95,7 @@ pub fn roots(tree: &dyn Tree, named: Option<TreePath<'_>>) -> Result<Vec<RootFou
 }
 
 fn is_root(tree: &dyn Tree, dir: TreePath<'_>) -> Result<bool> {
-    if is_containerd(tree, dir)? {
+    if is_containerd(tree, dir)? || is_containerd(tree, dir.join(path(OWN_CONTAINERD)).as_path())? {
         return Ok(true);
     }
     let names = answer(tree.names(dir))?.unwrap_or_default();
@@ -150,7 +153,7 @@ fn one(tree: &dyn Tree, dir: TreePath<'_>, system: Option<TreePath<'_>>) -> Resu
             classic.push(ClassicFound { driver: driver.to_owned(), has_images, has_files });
         }
     }
-    let own = dir.join(path("containerd/daemon"));
+    let own = dir.join(path(OWN_CONTAINERD));
     let mut containerd = Vec::new();
     for candidate in [Some(dir), Some(own.as_path()), system].into_iter().flatten() {
         if is_containerd(tree, candidate)? {

@@ -15,7 +15,9 @@ pub(crate) fn plan(plan: &Migration, widths: Widths) -> String {
         return out + "\nThere is no image to move.\n" + &stays(&plan.stays, widths.text);
     }
     out += &format!("\n{}", images(&plan.images, widths.table));
-    out += &format!("\n{}\n", wrap(&cost(plan), widths.text, ""));
+    if moving(&plan.images) > 0 {
+        out += &format!("\n{}\n", wrap(&cost(plan), widths.text, ""));
+    }
     out += &losses(plan, widths.text);
     out += &stays(&plan.stays, widths.text);
     out

@@ -153,7 +153,7 @@ fn docker_29(facts: &Facts) -> Choice {
         (false, Some(false)) => classic(facts, "features.containerd-snapshotter is false"),
         (false, None) if !facts.prior_drivers.is_empty() => {
             let drivers = facts.prior_drivers.join(" and ");
-            let why = format!("the data root has a {drivers} directory that is not empty");
+            let why = format!("the data root's {drivers} directory is not empty");
             classic(facts, &why)
         }
         (false, None) if registered => classic(

@@ -96,7 +96,7 @@ fn docker_29_prefers_containerd_but_keeps_what_is_there() {
         (D29, feature(true), "c:overlayfs", "is true", TURN_OFF),
         (D29, Facts { feature: Some(true), ..prior(&["overlay2"]) }, "c:overlayfs", "is true", TURN_OFF),
         (D29, feature(false), "overlay2", "is false", TURN_ON),
-        (D29, prior(&["overlay2"]), "overlay2", "overlay2 directory that is not empty", TURN_ON),
+        (D29, prior(&["overlay2"]), "overlay2", "overlay2 directory is not empty", TURN_ON),
         (D29, prior(&["overlay2", "zfs"]), "error", "overlay2, zfs", "Name one"),
         (D29, Facts { feature: Some(false), ..prior(&["zfs"]) }, "zfs", "is false", TURN_ON),
         (D29, vfs_left, "c:overlayfs", "vfs do not count", "\"vfs\""),

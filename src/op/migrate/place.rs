@@ -8,11 +8,9 @@ use crate::error::{Error, Place, Result};
 use crate::model::StoreKind;
 use crate::op::host::{DataRoot, Stopped};
 use crate::os;
+use crate::store::find::OWN_CONTAINERD;
 use crate::store::open::StoreHere;
 use crate::tree::{Live, LiveSink, Memory, SubSink, TarSink, Tree, TreePath, TreePathBuf, path};
-
-/// Where dockerd keeps the containerd it starts itself, in its data root.
-const OWN_CONTAINERD: &str = "containerd/daemon";
 
 /// containerd 1.x makes its root so; 2.x narrows it at its start.
 const ROOT_MODE: u16 = 0o711;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::Selection;
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Result};
+use crate::format::reference::Reference;
 use crate::model::{Finding, Image, Inventory, Name, sizes};
 use crate::store::{Compression, Document, ImageStep, LayerStep};
 use crate::tree::Snapshots;
@@ -281,16 +282,26 @@ impl<'a> Planner<'a> {
     /// A digest names a manifest, and the manifest is made anew.
     fn lose_digests(&mut self, image: &Image) {
         for name in image.names.iter().filter(|name| name.is_digest()) {
-            let what = format!("{name} will no longer lead to it: the manifest is made anew");
+            let digest = name.reference().and_then(Reference::digest).unwrap_or_default();
+            let what = format!(
+                "its registry digest {digest} will no longer lead to it: the manifest is made anew"
+            );
             self.plan.losses.push(Loss { image: label(image), what });
         }
     }
 
     fn stays(&mut self, selected: &[usize]) {
         let kind = self.from.kind;
-        for container in &self.from.containers {
-            let what = format!("container {}", container.name);
-            let why = format!("containers stay in the {kind} store, and are hidden with it");
+        let mut containers: Vec<_> =
+            self.from.containers.iter().map(|container| container.name.as_str()).collect();
+        containers.sort_unstable();
+        if !containers.is_empty() {
+            let what =
+                format!("{} ({})", counted(containers.len(), "container"), containers.join(", "));
+            let why = format!(
+                "their writable layers stay in the {kind} store; they are hidden while the daemon \
+                 shows the other"
+            );
             self.plan.stays.push(Stay { what, why });
         }
         let chosen: HashSet<_> = selected.iter().collect();
@@ -298,8 +309,8 @@ impl<'a> Planner<'a> {
         let (between, rest): (Vec<_>, Vec<_>) =
             others.partition(|i| self.from.images[*i].intermediate);
         if !between.is_empty() {
-            let what = format!("{} intermediate images", between.len());
-            let why = "they only stand between two images; `--all` moves them too".to_owned();
+            let what = counted(between.len(), "intermediate image");
+            let why = "only a step between two images; `--all` moves such too".to_owned();
             self.plan.stays.push(Stay { what, why });
         }
         for i in rest {
@@ -384,8 +395,12 @@ fn wanted_names(image: &Image) -> Vec<String> {
 
 /// Returns what to call an image in a message.
 fn label(image: &Image) -> String {
-    let name = image.tags().next().or_else(|| image.names.first());
-    name.map_or_else(|| image.id.short(), Name::familiar)
+    let repository = || Some(image.names.first()?.reference()?.familiar_name());
+    image.tags().next().map(Name::familiar).or_else(repository).unwrap_or_else(|| image.id.short())
+}
+
+fn counted(n: usize, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
 }
 
 /// Returns `selected` with every image after the one it was built from. Loops of parents end.
