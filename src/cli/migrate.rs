@@ -54,14 +54,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
 
-    /// Move untagged and intermediate images too
+    /// Move intermediate images too: untagged ones that others were built from
     #[arg(long)]
     all: bool,
 
     /// Compress layers with zstd[:1-22], gzip[:1-9] or none
     ///
-    /// Only layers that have no packed form yet: those that came from a registry and still have
-    /// their bytes keep them, and so their digest.
+    /// Layers that the target has already stay as they are. With none, images get the IDs that
+    /// `docker save | docker load` would give them.
     #[arg(long, value_name = "METHOD", default_value = "zstd", value_parser = compress)]
     compress: Compress,
 
@@ -81,9 +81,9 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "into")]
     switch: bool,
 
-    /// Refuse if the images are larger than SIZE, such as 10GB
+    /// Do nothing if the images are larger than SIZE, such as 10GB
     ///
-    /// Read as Docker reads DOCKER_MIGRATE_SNAPSHOTTER_THRESHOLD: units are decimal, even if written
+    /// For runs that nobody watches: each image counts whole, and the exit code is 0. SIZE is read as Docker reads DOCKER_MIGRATE_SNAPSHOTTER_THRESHOLD: units are decimal, even if written
     /// MiB.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     threshold: Option<u64>,
@@ -100,7 +100,7 @@ pub(crate) struct Args {
     jobs: Option<NonZeroUsize>,
 
     /// Print only what went wrong
-    #[arg(short, long, conflicts_with = "json")]
+    #[arg(short, long)]
     quiet: bool,
 
     /// Print JSON

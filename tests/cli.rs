@@ -1,0 +1,326 @@
+//! The command as a user runs it, on roots recorded from real daemons. Needs neither root rights nor
+//! Docker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/roots").join(name)
+}
+
+/// What Docker itself said of a recorded root.
+fn said_by_docker(name: &str) -> Value {
+    let file = File::open(fixture(&format!("{name}.json.zst"))).expect("the fixture is there");
+    let mut text = Vec::new();
+    zstd::Decoder::new(file)
+        .and_then(|mut decoder| decoder.read_to_end(&mut text))
+        .expect("the fixture is zstd");
+    serde_json::from_slice(&text).expect("the fixture is JSON")
+}
+
+fn tranship(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tranship"))
+        .args(args)
+        .env_remove("COLUMNS")
+        .output()
+        .expect("the command can be started")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("stdout is UTF-8")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("stderr is UTF-8")
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = tranship(args);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", err(&output));
+    serde_json::from_slice(&output.stdout).expect("--json prints JSON")
+}
+
+fn path_text(path: &Path) -> &str {
+    path.to_str().expect("a test's path is UTF-8")
+}
+
+fn texts(value: &Value) -> BTreeSet<String> {
+    let list = value.as_array().cloned().unwrap_or_default();
+    list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
+/// The images of one store, by ID.
+fn images_of(root: &Path, store: &str) -> BTreeMap<String, Value> {
+    let rows = json(&["images", "-a", "--json", path_text(root)]);
+    let rows = rows.as_array().expect("an array of images").clone();
+    let of_store = rows.into_iter().filter(|row| row["store"] == store);
+    of_store.map(|row| (row["id"].as_str().expect("an ID").to_owned(), row)).collect()
+}
+
+/// An empty daemon.json but for the feature.
+fn config(folder: &Path, snapshotter: bool) -> PathBuf {
+    let file = folder.join(format!("daemon-{snapshotter}.json"));
+    let text = format!("{{\"features\": {{\"containerd-snapshotter\": {snapshotter}}}}}");
+    fs::write(&file, text).expect("the folder is writable");
+    file
+}
+
+fn migrate_to(into: &Path, more: &[&str]) -> Output {
+    let root = fixture("classic-28.tar.zst");
+    let args = ["migrate", path_text(&root), "--to", "containerd", "--into", path_text(into)];
+    tranship(&[&args, more].concat())
+}
+
+#[test]
+fn images_of_recorded_roots_are_those_that_docker_listed() {
+    for (name, store) in
+        [("classic-28", "classic"), ("containerd-28", "containerd"), ("hidden-28", "containerd")]
+    {
+        let docker = said_by_docker(name);
+        let images = images_of(&fixture(&format!("{name}.tar.zst")), store);
+        let inspected = docker["image"].as_object().expect("what `docker inspect` said");
+        let ids: BTreeSet<_> = inspected.keys().collect();
+        assert_eq!(images.keys().collect::<BTreeSet<_>>(), ids, "{name}: IDs");
+        for (id, said) in inspected {
+            let image = &images[id];
+            let names: BTreeSet<String> =
+                [texts(&image["names"]), texts(&image["digests"])].into_iter().flatten().collect();
+            let tags = texts(&said["RepoTags"]);
+            assert!(tags.is_subset(&names), "{name}: {names:?} should have {tags:?}");
+            assert_eq!(texts(&image["digests"]), texts(&said["RepoDigests"]), "{name}: {id}");
+            let layers = said["RootFS"]["Layers"].as_array().cloned().unwrap_or_default();
+            assert_eq!(image["layers"].as_array(), Some(&layers), "{name}: {id}");
+            if store == "classic" {
+                assert_eq!(image["size"], said["Size"], "{name}: {id}");
+            }
+        }
+    }
+}
+
+/// `docker system df -v` prints three digits of a size and four of the parts.
+#[test]
+fn sizes_are_those_of_docker_system_df() {
+    let platforms_unpacked_later = ["multi/foreign", "multi/arch"];
+    for (name, store) in [("classic-28", "classic"), ("containerd-28", "containerd")] {
+        let docker = said_by_docker(name);
+        let images = images_of(&fixture(&format!("{name}.tar.zst")), store);
+        for said in docker["system_df"]["Images"].as_array().expect("a list of images") {
+            let image = &images[said["ID"].as_str().expect("an ID")];
+            let repository = said["Repository"].as_str().expect("a name");
+            if platforms_unpacked_later.contains(&repository) {
+                continue;
+            }
+            let digits = |field: &str, precision| {
+                docker_size(image[field].as_u64().expect("a size"), precision)
+            };
+            assert_eq!(digits("size", 3), said["Size"], "{name}: size of {repository}");
+            assert_eq!(digits("shared_size", 4), said["SharedSize"], "{name}: {repository}");
+            assert_eq!(digits("unique_size", 4), said["UniqueSize"], "{name}: {repository}");
+            let containers = image["containers"].to_string();
+            assert_eq!(containers, said["Containers"].as_str().expect("a number"), "{name}");
+        }
+    }
+}
+
+fn docker_size(bytes: u64, digits: usize) -> String {
+    let (mut size, mut unit) = (bytes as f64, 0);
+    let units = ["B", "kB", "MB", "GB"];
+    while size >= 1000.0 && unit + 1 < units.len() {
+        (size, unit) = (size / 1000.0, unit + 1);
+    }
+    let whole = (size as u64).to_string().len();
+    let text = format!("{size:.*}", digits.saturating_sub(whole));
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    format!("{text}{}", units[unit])
+}
+
+#[test]
+fn status_tells_what_will_be_shown_and_what_is_hidden() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let root = fixture("hidden-28.tar.zst");
+    for (on, shown, hidden) in [(true, "containerd", "classic"), (false, "classic", "containerd")] {
+        let config = config(folder.path(), on);
+        let args = ["status", path_text(&root), "--daemon-config", path_text(&config)];
+        let status = json(&[&args[..], &["--json"]].concat());
+        let root = &status["roots"][0];
+        for docker in ["docker_28", "docker_29"] {
+            assert_eq!(root["next_start"][docker]["store"], shown, "{docker}");
+        }
+        for store in root["stores"].as_array().expect("two stores") {
+            assert_eq!(store["hidden"], store["store"] == hidden, "{store}");
+            assert_eq!(store["open_by_daemon"], false);
+            assert!(store["bytes"].as_u64().expect("bytes") > 1_000_000, "{store}");
+        }
+        let text = out(&tranship(&args)).replace('\n', " ");
+        assert!(text.contains(&format!("in the {hidden} store. They are on disk")), "{text}");
+        assert!(text.contains(&format!("To see the {hidden} store")), "{text}");
+    }
+}
+
+#[test]
+fn a_migrated_tar_holds_every_image_with_its_config() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let tar = folder.path().join("moved.tar");
+    let done = migrate_to(&tar, &["--json"]);
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    let done: Value = serde_json::from_slice(&done.stdout).expect("--json prints JSON");
+    let before = images_of(&fixture("classic-28.tar.zst"), "classic");
+    let after = images_of(&tar, "containerd");
+    let listed = |image: &&Value| image["intermediate"] == false;
+    assert_eq!(after.len(), before.values().filter(listed).count());
+    for moved in done["images"].as_array().expect("images") {
+        let old = &before[moved["id"].as_str().expect("an ID")];
+        let new = &after[moved["becomes"].as_str().expect("an ID in the target")];
+        for same in ["names", "created", "layers", "labels", "dangling"] {
+            assert_eq!(old[same], new[same], "{same} of {}", moved["names"]);
+        }
+        assert_eq!(new["platforms"][0]["present"], true);
+    }
+}
+
+#[test]
+fn the_same_root_gives_the_same_images_twice() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let [first, second] = ["first.tar", "second.tar"].map(|name| folder.path().join(name));
+    for tar in [&first, &second] {
+        assert_eq!(migrate_to(tar, &["-q"]).status.code(), Some(0));
+    }
+    let ids = |tar: &Path| images_of(tar, "containerd").into_keys().collect::<Vec<_>>();
+    assert_eq!(ids(&first), ids(&second));
+}
+
+#[test]
+fn nobody_may_be_root_to_read_a_root_and_write_a_tar() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::geteuid().is_root() {
+        // Every other test of this file shows the same, then.
+        return;
+    }
+    let folder = TempDir::new().expect("a temporary folder");
+    let [binary, root, tar] =
+        ["tranship", "classic-28.tar.zst", "out.tar"].map(|name| folder.path().join(name));
+    fs::copy(env!("CARGO_BIN_EXE_tranship"), &binary).expect("the binary can be copied");
+    fs::copy(fixture("classic-28.tar.zst"), &root).expect("the fixture can be copied");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("my own folder");
+    let done = Command::new(&binary)
+        .args(["migrate", path_text(&root), "--to", "containerd", "--into", path_text(&tar)])
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .expect("the command can be started");
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    assert_eq!(images_of(&tar, "containerd").len(), 11);
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_says_what_would_be_done() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let into = folder.path().join("new");
+    let planned = migrate_to(&into, &["--dry-run"]);
+    assert_eq!(planned.status.code(), Some(0), "{}", err(&planned));
+    assert!(!into.exists(), "a dry run made {}", into.display());
+    let text = out(&planned);
+    for part in ["11 images move", "registry digest", "6 containers", "Nothing was written"] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn selections_pick_by_name_pattern_and_id() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let plan = |words: &[&str]| {
+        let planned = migrate_to(&folder.path().join("new"), &[words, &["-n", "--json"]].concat());
+        assert_eq!(planned.status.code(), Some(0), "{words:?}: {}", err(&planned));
+        let plan: Value = serde_json::from_slice(&planned.stdout).expect("JSON");
+        let images = plan["images"].as_array().expect("images").clone();
+        images.iter().flat_map(|image| texts(&image["names"])).collect::<BTreeSet<_>>()
+    };
+    let app = "registry.example.com:5000/team/app";
+    let all = ["latest", "v1", "v2", "v3"].map(|tag| format!("{app}:{tag}"));
+    assert_eq!(plan(&[app]), BTreeSet::from(all));
+    assert_eq!(plan(&["weird:1"]), BTreeSet::from(["weird:1".to_owned()]));
+    assert_eq!(plan(&["45eef71f9c7e"]), BTreeSet::from(["weird:1".to_owned()]));
+    assert_eq!(plan(&["*/team/app:v*", "--exclude", "*:v3"]).len(), 2);
+    let nothing = migrate_to(&folder.path().join("new"), &["no/such:image"]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(err(&nothing).contains("no/such:image"), "{}", err(&nothing));
+}
+
+#[test]
+fn a_threshold_stops_everything_in_one_line() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let into = folder.path().join("new");
+    let stopped = migrate_to(&into, &["--threshold", "1MB"]);
+    assert_eq!(stopped.status.code(), Some(0), "{}", err(&stopped));
+    assert!(out(&stopped).contains("larger than the threshold"), "{}", out(&stopped));
+    assert!(!into.exists());
+    let over = folder.path().join("over.tar");
+    assert_eq!(migrate_to(&over, &["--threshold", "10GB", "-q"]).status.code(), Some(0));
+    assert!(over.exists());
+}
+
+#[test]
+fn what_is_no_data_root_is_said_with_its_place() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let place = path_text(folder.path());
+    let empty = tranship(&["migrate", place, "--to", "containerd"]);
+    assert_eq!(empty.status.code(), Some(2));
+    assert!(err(&empty).contains(place), "{}", err(&empty));
+    let gone = tranship(&["images", "/no/such/root"]);
+    assert_eq!(gone.status.code(), Some(2));
+    assert!(err(&gone).contains("/no/such/root"), "{}", err(&gone));
+    let nothing = tranship(&["status", place]);
+    assert_eq!(nothing.status.code(), Some(0));
+    assert!(out(&nothing).contains("No Docker data"), "{}", out(&nothing));
+    let archive =
+        tranship(&["migrate", path_text(&fixture("classic-28.tar.zst")), "--to", "containerd"]);
+    assert_eq!(archive.status.code(), Some(2));
+    assert!(err(&archive).contains("--into"), "{}", err(&archive));
+}
+
+/// Half an archive is an error that says at which byte, not half a root.
+#[test]
+fn an_archive_cut_short_is_refused() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let cut = folder.path().join("cut.tar.zst");
+    let whole = fs::read(fixture("classic-28.tar.zst")).expect("the fixture is there");
+    fs::write(&cut, &whole[..whole.len() / 2]).expect("my own folder");
+    let read = tranship(&["images", path_text(&cut)]);
+    assert_eq!(read.status.code(), Some(2), "{}", out(&read));
+    assert!(err(&read).contains("cut.tar.zst"), "{}", err(&read));
+}
+
+#[test]
+fn format_and_filter_speak_as_docker_does() {
+    let root = fixture("classic-28.tar.zst");
+    let lines = |args: &[&str]| {
+        let output = tranship(&[&["images", path_text(&root)], args].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out(&output).lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let docker = said_by_docker("classic-28");
+    let said = docker["images"].as_array().expect("what `docker images` said").clone();
+    let named: BTreeSet<_> = said
+        .iter()
+        .map(|row| [&row["Repository"], &row["Tag"], &row["ID"]].map(|v| v.as_str().unwrap_or("")))
+        .map(|[repository, tag, id]| format!("{repository}:{tag} {id}"))
+        .collect();
+    let template = ["-a", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"];
+    assert_eq!(lines(&template), named);
+    // One has no name at all, one has nothing but a digest.
+    assert_eq!(lines(&["-q", "--filter", "dangling=true"]).len(), 2);
+    assert_eq!(
+        lines(&["-q", "--filter", "reference=weird"]),
+        lines(&["-q", "--filter", "label=k=v"])
+    );
+}
