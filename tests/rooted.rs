@@ -1,0 +1,209 @@
+//! The command on a live data root: a recorded one, unpacked with its devices, owners and attributes.
+//!
+//! Run as root: `cargo test --test rooted -- --ignored`
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::fs::FlockOperation;
+use rustix::process::{Pid, Signal};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const WHY: &str = "the test's own folder";
+
+/// The recorded classic root, unpacked anew.
+struct Root {
+    folder: TempDir,
+}
+
+impl Root {
+    fn unpack() -> Self {
+        let folder = TempDir::new_in("/var/tmp").expect(WHY);
+        let root = folder.path().join("docker");
+        fs::create_dir(&root).expect(WHY);
+        let fixture =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/roots/classic-28.tar.zst");
+        let tar = Command::new("tar")
+            .args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "--warning=none", "-xpf"])
+            .arg(fixture)
+            .arg("-C")
+            .arg(&root)
+            .status()
+            .expect("tar can be started");
+        assert!(tar.success(), "unpacking needs root");
+        Self { folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("docker")
+    }
+
+    fn staging(&self) -> PathBuf {
+        self.path().join("containerd/daemon/tranship")
+    }
+
+    fn command(&self, verb: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tranship"));
+        command.arg(verb).arg(self.path()).args(more);
+        command
+    }
+
+    fn migrate(&self, more: &[&str]) -> Output {
+        let args = [&["--to", "containerd"], more].concat();
+        self.command("migrate", &args).output().expect("the command can be started")
+    }
+
+    fn images(&self, store: &str) -> BTreeSet<(String, String)> {
+        let output = self.command("images", &["-a", "--json"]).output().expect("it can be started");
+        let rows: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");
+        let rows = rows.as_array().cloned().unwrap_or_default();
+        let rows = rows.iter().filter(|row| row["store"] == store);
+        rows.map(|row| (row["id"].to_string(), row["names"].to_string())).collect()
+    }
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Everything below `folder` but what may change while Docker is stopped: path, type, mode, owner,
+/// size, time and target.
+fn listing(folder: &Path) -> BTreeSet<String> {
+    use std::os::unix::fs::MetadataExt;
+    let entries = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.expect(WHY));
+    let line = |entry: walkdir::DirEntry| {
+        let found = entry.metadata().expect(WHY);
+        let link = fs::read_link(entry.path()).unwrap_or_default();
+        let size = if found.is_dir() { 0 } else { found.len() };
+        let (mode, owner) = (found.mode(), (found.uid(), found.gid()));
+        let (time, device) = ((found.mtime(), found.mtime_nsec()), found.rdev());
+        format!("{entry:?} {mode:o} {owner:?} {size} {time:?} {device} {link:?}")
+    };
+    entries.map(line).collect()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_migration_beside_the_source_leaves_it_as_it_was() {
+    let root = Root::unpack();
+    let [images, files] = ["image", "overlay2"].map(|name| listing(&root.path().join(name)));
+    let first = root.migrate(&[]);
+    assert_eq!(first.status.code(), Some(0), "{}", err(&first));
+    assert_eq!(listing(&root.path().join("image")), images);
+    assert_eq!(listing(&root.path().join("overlay2")), files);
+    assert_eq!(root.images("containerd").len(), 11);
+    assert!(!root.staging().exists(), "the staging folder is gone");
+    let store = listing(&root.path().join("containerd"));
+    let second = root.migrate(&[]);
+    assert_eq!(second.status.code(), Some(0), "{}", err(&second));
+    assert!(String::from_utf8_lossy(&second.stdout).contains("Nothing to do"));
+    assert_eq!(listing(&root.path().join("containerd")), store, "a second run changes nothing");
+    let all = root.migrate(&["--all"]);
+    assert_eq!(all.status.code(), Some(0), "{}", err(&all));
+    assert_eq!(root.images("containerd").len(), 12);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_running_daemon_stops_everything_before_it_starts() {
+    let root = Root::unpack();
+    let locks = ["volumes/metadata.db", "containerd/daemon/io.containerd.metadata.v1.bolt/meta.db"];
+    for lock in locks {
+        let file = File::open(root.path().join(lock)).expect("the recorded root has it");
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).expect("nobody has it");
+        let before = listing(&root.path());
+        let refused = root.migrate(&[]);
+        assert_eq!(refused.status.code(), Some(3), "{lock}");
+        assert!(err(&refused).contains(lock), "{}", err(&refused));
+        assert!(err(&refused).contains("systemctl stop"), "{}", err(&refused));
+        assert_eq!(listing(&root.path()), before);
+        let status = root.command("status", &["--json"]).output().expect("it can be started");
+        let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
+        let stores = status["roots"][0]["stores"].as_array().cloned().unwrap_or_default();
+        let is_open = |store: &&Value| store["open_by_daemon"] == true;
+        assert_eq!(stores.iter().filter(is_open).count(), 1, "{lock}: {stores:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn switching_changes_one_setting_and_keeps_the_old_file() {
+    let root = Root::unpack();
+    let config = root.folder.path().join("daemon.json");
+    let old = "{\n  \"storage-driver\": \"overlay2\",\n  \"log-opts\": {\"max-size\": \"10m\"},\n  \"mtu\": 1450\n}\n";
+    fs::write(&config, old).expect(WHY);
+    let no_config = root.migrate(&["--switch"]);
+    assert_eq!(no_config.status.code(), Some(3), "{}", err(&no_config));
+    let config_text = config.to_str().expect("a plain path");
+    let done = root.migrate(&["--switch", "--daemon-config", config_text]);
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    let new: Value = serde_json::from_slice(&fs::read(&config).expect(WHY)).expect("JSON");
+    let wanted = serde_json::json!({
+        "log-opts": {"max-size": "10m"}, "mtu": 1450, "features": {"containerd-snapshotter": true}
+    });
+    assert_eq!(new, wanted);
+    let kept = config.with_file_name("daemon.json.before-tranship");
+    assert_eq!(fs::read_to_string(kept).expect("the old file is kept"), old);
+}
+
+/// Starts a migration and waits until it has put `entries` things into its staging folder, or ended.
+fn start_and_wait(root: &Root, entries: usize) -> Child {
+    let mut child = root
+        .command("migrate", &["--to", "containerd", "-q", "--jobs", "1"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the command can be started");
+    let count =
+        |folder: &str| fs::read_dir(root.staging().join(folder)).map_or(0, |names| names.count());
+    while count("blobs") + count("snapshots") < entries {
+        if child.try_wait().expect("my own child").is_some() {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    child
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_killed_migration_shows_nothing_or_all_and_is_finished_by_the_next() {
+    let whole = Root::unpack();
+    let old = whole.images("containerd");
+    assert_eq!(whole.migrate(&[]).status.code(), Some(0));
+    let new = whole.images("containerd");
+    for round in 0..20 {
+        let root = Root::unpack();
+        let mut child = start_and_wait(&root, round * 3);
+        let pid = Pid::from_child(&child);
+        rustix::process::kill_process(pid, Signal::KILL).ok();
+        child.wait().expect("my own child");
+        let seen = root.images("containerd");
+        assert!(seen == old || seen == new, "round {round}: half a store: {seen:?}");
+        let next = root.migrate(&[]);
+        assert_eq!(next.status.code(), Some(0), "round {round}: {}", err(&next));
+        assert_eq!(root.images("containerd"), new, "round {round}");
+        assert!(!root.staging().exists(), "round {round}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_interrupted_migration_says_so_and_goes_on_later() {
+    let root = Root::unpack();
+    let mut child = start_and_wait(&root, 5);
+    rustix::process::kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    let ended = child.wait().expect("my own child");
+    if ended.code() == Some(0) {
+        // It was quicker than the signal; the store is whole then.
+        assert_eq!(root.images("containerd").len(), 11);
+        return;
+    }
+    assert_eq!(ended.code(), Some(3), "stopping is a refusal to go on, not a failure");
+    assert_eq!(root.images("containerd").len(), 0, "nothing is visible yet");
+    assert!(root.staging().join("journal.json").exists(), "what is done is noted");
+    assert_eq!(root.migrate(&[]).status.code(), Some(0));
+    assert_eq!(root.images("containerd").len(), 11);
+}
