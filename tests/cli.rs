@@ -1,6 +1,8 @@
 //! The command as a user runs it, on roots recorded from real daemons. Needs neither root rights nor
 //! Docker.
 
+#![expect(clippy::disallowed_methods, reason = "tests look at real files and run commands")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;

@@ -2,6 +2,8 @@
 //!
 //! Run as root: `cargo test --test rooted -- --ignored`
 
+#![expect(clippy::disallowed_methods, reason = "tests look at real files and run commands")]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

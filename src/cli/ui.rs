@@ -39,6 +39,7 @@ impl<'a> Ui<'a> {
     }
 
     /// Returns a `Ui` for this process's own streams, given as `out` and `err`.
+    #[expect(clippy::disallowed_methods, reason = "the command is where the time comes in")]
     pub fn process(out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
         let width = io::stdout()
             .is_terminal()

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::error::DecodeError;
 use crate::format::raw::located;
+use crate::format::wide;
 
 /// Returns `text` with the member at `path` set to the JSON text `value`.
 ///
@@ -68,7 +69,7 @@ impl Object {
         let inside = text.get(span.clone()).unwrap_or_default();
         let wrong = |error: &serde_json::Error| {
             let mut wrong = located(inside.as_bytes(), error);
-            wrong.offset = wrong.offset.saturating_add(span.start as u64);
+            wrong.offset = wrong.offset.saturating_add(wide(span.start));
             wrong
         };
         let mut reader = serde_json::Deserializer::from_str(inside);

@@ -16,3 +16,8 @@ pub mod reference;
 pub mod tar;
 pub mod tar_split;
 pub mod time;
+
+/// Returns a length in memory as an offset in a file.
+pub(crate) fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::error::DecodeError;
+use crate::format::wide;
 
 /// Bytes that have a digest, and what they were read as. Only the bytes are ever written again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     // serde would take a list for the members of a struct in their order.
     let start = bytes.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(bytes.len());
     if bytes.get(start) != Some(&b'{') {
-        return Err(DecodeError::new(start as u64, "not a JSON object"));
+        return Err(DecodeError::new(wide(start), "not a JSON object"));
     }
     let text = String::from_utf8_lossy(bytes);
     serde_json::from_str(&text).or_else(|error| {
@@ -79,7 +80,7 @@ pub(crate) fn located(bytes: &[u8], error: &serde_json::Error) -> DecodeError {
     // The column counts from 1 and names the byte that was not expected.
     let offset = start.saturating_add(error.column().saturating_sub(1));
     let offset = if error.is_eof() { bytes.len() } else { offset.min(bytes.len()) };
-    DecodeError::new(offset as u64, what)
+    DecodeError::new(wide(offset), what)
 }
 
 /// Reads a member whose `null` means the same as its absence.

@@ -10,4 +10,6 @@ mod xattr;
 
 pub use clone::{copy_data, reflink};
 pub use lock::{LockFile, is_held};
-pub use root::{Attributes, DirEntry, Root, Stat, is_dir, make_dirs, path_of, real_path};
+pub use root::{
+    Attributes, DirEntry, Root, Stat, is_dir, make_dirs, open_path, path_of, real_path,
+};

@@ -61,8 +61,11 @@ pub struct Root {
     dir: Arc<OwnedFd>,
     device: (u32, u32),
     /// The folder each thread last worked in: most work goes through a folder name by name.
-    last: Mutex<HashMap<ThreadId, (Vec<u8>, Arc<OwnedFd>)>>,
+    last: Mutex<HashMap<ThreadId, Folder>>,
 }
+
+/// An open folder with its path.
+type Folder = (Vec<u8>, Arc<OwnedFd>);
 
 const INSIDE: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
@@ -123,7 +126,7 @@ impl Root {
             return Ok(Arc::clone(&self.dir));
         }
         let me = thread::current().id();
-        let known = |last: &HashMap<ThreadId, (Vec<u8>, Arc<OwnedFd>)>| {
+        let known = |last: &HashMap<ThreadId, Folder>| {
             last.get(&me).filter(|(known, _)| known == path).map(|(_, fd)| Arc::clone(fd))
         };
         if let Some(fd) = known(&self.last.lock().unwrap_or_else(PoisonError::into_inner)) {
@@ -393,6 +396,7 @@ fn remove_in(dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the kernel says.
+#[expect(clippy::disallowed_methods, reason = "os is where files of this machine are opened")]
 pub fn real_path(path: &Path) -> io::Result<PathBuf> {
     std::fs::canonicalize(path)
 }
@@ -401,6 +405,7 @@ pub fn real_path(path: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// What the kernel says.
+#[expect(clippy::disallowed_methods, reason = "os is where files of this machine are opened")]
 pub fn make_dirs(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }
@@ -409,6 +414,15 @@ pub fn make_dirs(path: &Path) -> io::Result<()> {
 #[must_use]
 pub fn is_dir(path: &Path) -> bool {
     rustix::fs::statat(CWD, path, AtFlags::empty()).is_ok_and(|stat| is_folder(stat.st_mode))
+}
+
+/// Opens the file at `path`, whose links are followed, for reading.
+///
+/// # Errors
+/// What the kernel says.
+#[expect(clippy::disallowed_methods, reason = "os is where files of this machine are opened")]
+pub fn open_path(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 /// Returns bytes as a path of this system.

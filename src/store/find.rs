@@ -101,12 +101,12 @@ fn is_root(tree: &dyn Tree, dir: TreePath<'_>) -> Result<bool> {
     let names = answer(tree.names(dir))?.unwrap_or_default();
     let marks = MARKS.iter().filter(|mark| names.iter().any(|name| name == mark.as_bytes()));
     let enough = marks.count() >= 2;
-    let driver = |driver: &&str| {
+    let driver = |driver: &str| {
         let text = format!("image/{driver}/imagedb");
         TreePathBuf::new(text.into_bytes())
             .is_some_and(|images| tree.stat(dir.join(images.as_path()).as_path()).is_ok())
     };
-    Ok(enough || GRAPH_DRIVERS.iter().any(|name| driver(&name)))
+    Ok(enough || GRAPH_DRIVERS.iter().any(|name| driver(name)))
 }
 
 fn is_containerd(tree: &dyn Tree, dir: TreePath<'_>) -> Result<bool> {

@@ -174,7 +174,7 @@ impl Inode {
             gid: self.attributes.gid,
             size,
             allocated: if kind == Kind::Dir { 4096 } else { size.next_multiple_of(4096) },
-            mtime: self.attributes.mtime.unwrap_or(Time::default()),
+            mtime: self.attributes.mtime.unwrap_or_default(),
             ino,
             nlink: self.names,
             rdev,

@@ -48,7 +48,7 @@ impl<'a> TreePath<'a> {
 
     /// Returns the folder that holds this path and its name there; nothing for the root.
     #[must_use]
-    pub fn split_last(self) -> Option<(TreePath<'a>, &'a [u8])> {
+    pub fn split_last(self) -> Option<(Self, &'a [u8])> {
         match self.0.iter().rposition(|b| *b == b'/') {
             Some(slash) => Some((TreePath(&self.0[..slash]), &self.0[slash + 1..])),
             None if self.0.is_empty() => None,
@@ -58,7 +58,7 @@ impl<'a> TreePath<'a> {
 
     /// Returns the part of this path below `root`, if it lies there.
     #[must_use]
-    pub fn below(self, root: TreePath<'_>) -> Option<TreePath<'a>> {
+    pub fn below(self, root: TreePath<'_>) -> Option<Self> {
         if root.is_root() {
             return Some(self);
         }

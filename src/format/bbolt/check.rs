@@ -1,9 +1,10 @@
 //! What bbolt's own check finds wrong in a file, and a little more. bbolt v1.4.3 tx_check.go
 
-use super::page::{HEADER, Kind, Page, Pages, u64_at, wide};
+use super::page::{HEADER, Kind, Page, Pages, u64_at};
 use super::read::Cursor;
 use super::{Bucket, Db, Item};
 use crate::error::DecodeError;
+use crate::format::wide;
 
 /// What a sound file holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Pages and the elements on them. bbolt v1.4.3 internal/common/{page,inode}.go
 
 use crate::error::DecodeError;
+use crate::format::wide;
 
 /// The bytes before a page's elements: u64 id, u16 flags, u16 count, u32 overflow.
 pub(super) const HEADER: usize = 16;
@@ -37,11 +38,6 @@ impl Kind {
             .into_iter()
             .find(|kind| kind.flag() == flags)
     }
-}
-
-/// Returns `n` as a file offset or a count of pages.
-pub(super) fn wide(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
 }
 
 /// Returns the little-endian u32 at byte `at`.

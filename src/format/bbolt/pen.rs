@@ -3,8 +3,9 @@
 
 use std::io::{self, Write};
 
-use super::page::{BUCKET_HEADER, COUNT_LIMIT, ELEMENT, ELEMENT_BUCKET, HEADER, Kind, wide};
+use super::page::{BUCKET_HEADER, COUNT_LIMIT, ELEMENT, ELEMENT_BUCKET, HEADER, Kind};
 use super::{Node, OwnedBucket};
+use crate::format::wide;
 
 /// Writes pages, or where it has nothing to write to just counts them.
 pub(super) struct Pen<'o> {

@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::value::{encode_uvarint, split_uvarint, uvarint};
 use crate::error::DecodeError;
+use crate::format::wide;
 
 /// What a snapshotter calls a snapshot: `<namespace>/<number>/<key>`, so that equal keys of two
 /// namespaces, or of two times, never meet.
@@ -53,7 +54,7 @@ impl fmt::Display for BackendKey {
 /// Anything but two numbers with a zero byte between them.
 pub fn parent_link(bytes: &[u8]) -> Result<(u64, u64), DecodeError> {
     let (parent, rest) = split_uvarint(bytes)?;
-    let at = |rest: &[u8]| bytes.len().saturating_sub(rest.len()) as u64;
+    let at = |rest: &[u8]| wide(bytes.len().saturating_sub(rest.len()));
     let zero = || DecodeError::new(at(rest), "no zero byte between parent and child");
     let child = rest.strip_prefix(&[0]).ok_or_else(zero)?;
     let offset = at(child);

@@ -5,6 +5,7 @@
 
 use crate::error::DecodeError;
 use crate::format::time::Timestamp;
+use crate::format::wide;
 
 /// `v1/version` of containerd 1.3 to 1.7.
 pub const DB_VERSION_1: i64 = 3;
@@ -45,7 +46,7 @@ pub fn time(bytes: &[u8]) -> Result<Timestamp, DecodeError> {
 fn short(bytes: &[u8]) -> DecodeError {
     let length = bytes.len();
     DecodeError::new(
-        length as u64,
+        wide(length),
         format!("a time of {length} bytes, wanted 15, or 16 in version 2"),
     )
 }
@@ -74,7 +75,7 @@ pub fn split_uvarint(bytes: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
         let bits = u64::from(byte & 0x7f);
         // The tenth byte holds the one bit that is left.
         if at.saturating_add(1) == VARINT_LIMIT && *byte > 1 {
-            return Err(DecodeError::new(at as u64, "a number of more than 64 bits"));
+            return Err(DecodeError::new(wide(at), "a number of more than 64 bits"));
         }
         number |= bits << shift;
         shift = shift.saturating_add(7);
@@ -82,7 +83,7 @@ pub fn split_uvarint(bytes: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
             return Ok((number, bytes.get(at.saturating_add(1)..).unwrap_or_default()));
         }
     }
-    Err(DecodeError::new(bytes.len() as u64, "a number that does not end"))
+    Err(DecodeError::new(wide(bytes.len()), "a number that does not end"))
 }
 
 /// Reads an unsigned number that is all of `bytes`: a snapshot's `id`.
@@ -94,7 +95,7 @@ pub fn uvarint(bytes: &[u8]) -> Result<u64, DecodeError> {
         (number, []) => Ok(number),
         (_, rest) => {
             let at = bytes.len().saturating_sub(rest.len());
-            Err(DecodeError::new(at as u64, format!("{} bytes after a number", rest.len())))
+            Err(DecodeError::new(wide(at), format!("{} bytes after a number", rest.len())))
         }
     }
 }

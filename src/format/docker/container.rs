@@ -13,6 +13,7 @@ use crate::format::edit;
 use crate::format::oci::{Descriptor, Platform};
 use crate::format::raw::{go_json, or_default};
 use crate::format::time::Timestamp;
+use crate::format::wide;
 
 /// A reading of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -208,7 +209,7 @@ pub struct Binding<'a> {
 /// A file that is no JSON object in UTF-8.
 pub fn rebind(bytes: &[u8], to: &Binding<'_>) -> Result<Vec<u8>, DecodeError> {
     let text = std::str::from_utf8(bytes)
-        .map_err(|error| DecodeError::new(error.valid_up_to() as u64, "not UTF-8"))?;
+        .map_err(|error| DecodeError::new(wide(error.valid_up_to()), "not UTF-8"))?;
     let mut members = vec![
         ("Driver", go_json(&to.driver)),
         ("Image", go_json(&to.image)),

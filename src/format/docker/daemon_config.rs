@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::error::DecodeError;
 use crate::format::edit;
 use crate::format::raw::{decode, or_default};
+use crate::format::wide;
 
 /// The feature that chooses the containerd image store.
 pub const FEATURE_SNAPSHOTTER: &str = "containerd-snapshotter";
@@ -198,7 +199,7 @@ fn text(bytes: &[u8]) -> Result<(Cow<'_, str>, usize), DecodeError> {
             let rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             let skipped = bytes.len().saturating_sub(rest.len());
             let wrong = |error: std::str::Utf8Error| {
-                moved(DecodeError::new(error.valid_up_to() as u64, "not UTF-8"), skipped)
+                moved(DecodeError::new(wide(error.valid_up_to()), "not UTF-8"), skipped)
             };
             Ok((Cow::Borrowed(std::str::from_utf8(rest).map_err(wrong)?), skipped))
         }
@@ -206,7 +207,7 @@ fn text(bytes: &[u8]) -> Result<(Cow<'_, str>, usize), DecodeError> {
 }
 
 fn moved(mut error: DecodeError, by: usize) -> DecodeError {
-    error.offset = error.offset.saturating_add(by as u64);
+    error.offset = error.offset.saturating_add(wide(by));
     error
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::layerdb::wrong;
 use crate::error::DecodeError;
+use crate::format::wide;
 
 /// The most layers one mount may have below it; dockerd makes no child of a deeper one.
 pub const MAX_DEPTH: usize = 128;
@@ -83,7 +84,7 @@ pub fn parse_lower(bytes: &[u8]) -> Result<Vec<Link>, DecodeError> {
         let link = part.strip_prefix(b"l/").ok_or_else(|| wrong(part, "`l/` and a link"));
         let link = link.and_then(Link::parse);
         links.push(link.map_err(|error| DecodeError::new(offset, error.what))?);
-        offset = offset.saturating_add(part.len() as u64).saturating_add(1);
+        offset = offset.saturating_add(wide(part.len())).saturating_add(1);
     }
     Ok(links)
 }

@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 use crate::error::{Error, Place, Result};
 use crate::format::compression::Compression;
 use crate::format::tar::Chunk;
+use crate::os;
 
 /// Runs of zeros this long and aligned become holes in what is decompressed.
 const HOLE: usize = 4096;
@@ -32,7 +33,7 @@ impl Source {
     pub(super) fn open(path: &Path, origin: &str) -> Result<Self> {
         let place = || Place::new(origin, "");
         let fail = |error| Error::io(place(), error);
-        let file = File::open(path).map_err(fail)?;
+        let file = os::open_path(path).map_err(fail)?;
         let metadata = file.metadata().map_err(fail)?;
         if metadata.is_dir() {
             return Err(fail(io::ErrorKind::IsADirectory.into()));
@@ -144,7 +145,7 @@ pub(super) fn create_beside(target: &Path) -> io::Result<NamedTempFile> {
 pub(super) fn publish(file: NamedTempFile, target: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist_noclobber(target).map_err(|error| error.error)?;
-    File::open(folder_of(target))?.sync_all()
+    os::open_path(folder_of(target))?.sync_all()
 }
 
 /// Returns the folder that holds `target`.
