@@ -5,8 +5,7 @@ use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    Attributes, Entry, FileSink, Kind, Metadata, Sink, Special, Time, Tree, TreePath, TreePathBuf,
-    Xattrs,
+    Attributes, Entry, FileSink, Kind, Metadata, Sink, Special, Tree, TreePath, TreePathBuf, Xattrs,
 };
 use crate::error::{Error, Result};
 
