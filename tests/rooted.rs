@@ -23,9 +23,13 @@ struct Root {
 
 impl Root {
     fn unpack() -> Self {
+        Self::unpack_at("docker")
+    }
+
+    fn unpack_at(place: &str) -> Self {
         let folder = TempDir::new_in("/var/tmp").expect(WHY);
-        let root = folder.path().join("docker");
-        fs::create_dir(&root).expect(WHY);
+        let root = folder.path().join(place);
+        fs::create_dir_all(&root).expect(WHY);
         let fixture =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/roots/classic-28.tar.zst");
         let tar = Command::new("tar")
@@ -149,6 +153,37 @@ fn switching_changes_one_setting_and_keeps_the_old_file() {
     assert_eq!(new, wanted);
     let kept = config.with_file_name("daemon.json.before-tranship");
     assert_eq!(fs::read_to_string(kept).expect("the old file is kept"), old);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_system_is_migrated_and_switched_as_a_whole() {
+    let root = Root::unpack_at("var/lib/docker");
+    let system = root.folder.path();
+    for (round, place) in [system.to_owned(), system.join("var/lib/docker")].iter().enumerate() {
+        let done = Command::new(env!("CARGO_BIN_EXE_tranship"))
+            .arg("migrate")
+            .arg(place)
+            .args(["--to", "containerd", "--switch", "--json"])
+            .output()
+            .expect("the command can be started");
+        assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+        let done: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        let actions = done["images"].as_array().cloned().unwrap_or_default();
+        let wanted = if round == 0 { "add" } else { "present" };
+        assert!(actions.iter().all(|image| image["action"] == wanted), "{actions:?}");
+        let config = fs::read_to_string(system.join("etc/docker/daemon.json")).expect("it is made");
+        let config: Value = serde_json::from_str(&config).expect("JSON");
+        let features = serde_json::json!({"features": {"containerd-snapshotter": true}});
+        assert_eq!(config, features);
+    }
+    let status = Command::new(env!("CARGO_BIN_EXE_tranship"))
+        .args(["status", "--json"])
+        .arg(system)
+        .output()
+        .expect("the command can be started");
+    let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    assert_eq!(status["roots"][0]["next_start"]["docker_29"]["store"], "containerd");
 }
 
 /// Starts a migration and waits until it has put `entries` things into its staging folder, or ended.

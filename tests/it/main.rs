@@ -2,4 +2,5 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests look at real files")]
 
+mod host;
 mod layers;

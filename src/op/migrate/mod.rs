@@ -91,7 +91,7 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     let host = host::survey(&opened, &known)?;
     let (root, source) = choose(host.roots, request.to, opened.tree.origin())?;
     if request.switch {
-        switch::possible(&request, root.config.as_ref())?;
+        switch::possible(&request, &root)?;
     }
     let from = &root.stores[source];
     let destination = place::destination(&request, &root, &from.here)?;
@@ -240,7 +240,7 @@ impl Prepared {
         self.destination.close()?;
         self.stopped.release()?;
         let switched = match self.request.switch && outcome.failed.is_empty() {
-            true => Some(switch::switch(&self.request, self.root.config.as_ref())?),
+            true => Some(switch::switch(&self.request, &self.root)?),
             false => None,
         };
         Ok(Done { outcome, switched })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Request;
 use crate::error::{Error, Place, Result};
 use crate::format::docker::daemon_config::{self, Change};
-use crate::op::host::{self, ConfigFile};
+use crate::op::host::{self, DataRoot};
 use crate::os;
 use crate::tree::{
     Attributes, LiveSink, Sink, TreePath, TreePathBuf, optional, read_within, sink_error,
@@ -31,19 +31,20 @@ const LIMIT: u64 = 1 << 20;
 ///
 /// # Errors
 /// Refused if it is not known which file the daemon reads.
-pub(super) fn possible(request: &Request, config: Option<&ConfigFile>) -> Result<()> {
-    file(request, config).map(drop)
+pub(super) fn possible(request: &Request, root: &DataRoot) -> Result<()> {
+    file(request, root).map(drop)
 }
 
 /// Returns the file that the daemon reads.
-fn file(request: &Request, config: Option<&ConfigFile>) -> Result<PathBuf> {
+fn file(request: &Request, root: &DataRoot) -> Result<PathBuf> {
     if let Some(path) = &request.daemon_config {
         return Ok(path.clone());
     }
     let opened = host::open(request.at.as_deref())?;
     let system = opened.tree.live(TreePath::ROOT).map(|(root, _)| root.path().to_owned());
-    let at = config.map(|config| config.place.path.clone());
-    match (system, at, opened.only.is_some() || request.at.is_none()) {
+    let at = root.config.as_ref().map(|config| config.place.path.clone());
+    // A data root that is found below the tree's own root is found in a system.
+    match (system, at, !root.path.as_path().is_root()) {
         (Some(system), Some(at), _) => Ok(system.join(os::path_of(&at))),
         (Some(system), None, true) => Ok(system.join(host::DAEMON_CONFIG)),
         _ => Err(Error::refused("it is not known which configuration the daemon reads")
@@ -55,8 +56,8 @@ fn file(request: &Request, config: Option<&ConfigFile>) -> Result<PathBuf> {
 ///
 /// # Errors
 /// A file that dockerd could not read either, and what the operating system says.
-pub(super) fn switch(request: &Request, config: Option<&ConfigFile>) -> Result<Switched> {
-    let file = file(request, config)?;
+pub(super) fn switch(request: &Request, root: &DataRoot) -> Result<Switched> {
+    let file = file(request, root)?;
     let folder = file.parent().unwrap_or_else(|| Path::new("."));
     let name = file.file_name().map(|name| name.as_encoded_bytes().to_vec()).unwrap_or_default();
     let shown =
