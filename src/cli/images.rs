@@ -93,6 +93,8 @@ pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
     } else {
         ui.print(&shown(&list.0, args, ui)?)?;
     }
+    // The table first, then what is said of it.
+    ui.flush()?;
     ui.note(&findings::text(&found.findings, ui.text_width()));
     if hidden > 0 && ui.err_is_terminal && !(args.json || args.quiet || args.format.is_some()) {
         ui.note(&hidden_note(hidden));

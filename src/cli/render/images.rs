@@ -171,7 +171,7 @@ pub(crate) fn text(rows: &[ImageRow], style: Style) -> String {
         Column::whole("IMAGE ID"),
         Column::gives("CREATED", 6, 11),
         Column::gives("SIZE", 4, 8),
-        Column::gives("STORE", 5, 16),
+        Column::gives("STORE", 3, 19),
     ]);
     let cells = |line: &Line<'_>| {
         let mut cells = vec![line.field("Repository"), line.field("Tag")];
