@@ -181,8 +181,8 @@ impl Copier<'_> {
                 return Ok(false);
             }
         };
-        let what = format!("cannot be {must} to {}", self.sink.tree().place(target));
-        Err(Error::unsupported(self.tree.place(path), what)
+        let (from, to) = (self.tree.place(path), self.sink.tree().place(target));
+        Err(Error::refused(format!("{from} cannot be {must} to {to}"))
             .hint("let the way of taking files over be chosen: `--snapshots auto`"))
     }
 
