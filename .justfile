@@ -1,0 +1,30 @@
+# Lists what there is to do.
+default:
+    @just --list --justfile {{justfile()}}
+
+# What takes seconds: format, lints, documentation, dependencies.
+check:
+    cargo fmt --check
+    cargo clippy --all-targets --all-features -- -D warnings
+    cargo clippy --all-targets --no-default-features -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
+    cargo deny --config .deny.toml check bans licenses sources
+
+# The tests that run anywhere.
+test:
+    cargo test
+
+# The tests with real Docker daemons: root, debootstrap, minutes.
+test-docker:
+    cargo test --test daemons -- --ignored --test-threads={{num_cpus()}}
+
+bench:
+    cargo bench
+
+# Records the data roots of the fixtures anew: root, debootstrap, minutes.
+fixtures:
+    fixtures/make/roots
+
+# All that CI does.
+ci:
+    .ci/run
