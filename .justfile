@@ -14,6 +14,10 @@ check:
 test:
     cargo test
 
+# The tests that need root: devices, owners, loop file systems.
+test-root:
+    cargo test --test it --test rooted -- --ignored
+
 # The tests with real Docker daemons: root, debootstrap, minutes.
 test-docker:
     cargo test --test daemons -- --ignored --test-threads={{num_cpus()}}
