@@ -265,6 +265,7 @@ fn a_threshold_stops_everything_in_one_line() {
     let stopped = migrate_to(&into, &["--threshold", "1MB"]);
     assert_eq!(stopped.status.code(), Some(0), "{}", err(&stopped));
     assert!(out(&stopped).contains("larger than the threshold"), "{}", out(&stopped));
+    assert_eq!(out(&stopped).lines().count(), 1, "{}", out(&stopped));
     assert!(!into.exists());
     let over = folder.path().join("over.tar");
     assert_eq!(migrate_to(&over, &["--threshold", "10GB", "-q"]).status.code(), Some(0));

@@ -120,6 +120,13 @@ pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
     let request = request(args)?;
     let prepared = ops.prepare(&request)?;
     let silent = args.quiet || args.json;
+    if prepared.plan().over_threshold {
+        match args.json {
+            true => ui.json(prepared.plan())?,
+            false => ui.print(&migrate::over_threshold(prepared.plan()))?,
+        }
+        return Ok(Exit::Done);
+    }
     if !silent {
         ui.print(&migrate::plan(prepared.plan(), ui.widths()))?;
         ui.flush()?;

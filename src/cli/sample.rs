@@ -154,6 +154,7 @@ pub(crate) fn migration() -> Migration {
             write: 8_200_000,
             free: Some(81_000_000_000),
             needed: 9_000_000,
+            selected: 14_470_000,
             written: None,
         },
         losses: vec![LossRow {

@@ -104,6 +104,7 @@ fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
             write: plan.bytes.write,
             free: prepared.free,
             needed: plan.bytes.needed,
+            selected: plan.selected_bytes,
             written: None,
         },
         losses: plan
@@ -157,9 +158,6 @@ impl ops::Prepared for Shown {
 
     fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Migration> {
         let Self { prepared, mut rows, request } = *self;
-        if prepared.over_threshold {
-            return Ok(rows);
-        }
         let config = prepared.config().map(|config| config.place.to_string());
         let done = prepared.apply(progress)?;
         let became: HashMap<String, String> =

@@ -23,12 +23,17 @@ pub(crate) fn plan(plan: &Migration, widths: Widths) -> String {
     out
 }
 
+/// Returns the one line that is all to say of images larger than the threshold.
+pub(crate) fn over_threshold(plan: &Migration) -> String {
+    let size = units::size(plan.bytes.selected);
+    format!("Nothing was done: the images are larger than the threshold, {size} together.\n")
+}
+
 /// Returns what became of the plan, or that it was not carried out, and what to do next.
 pub(crate) fn outcome(done: &Migration, widths: Widths) -> String {
-    let summary = match (done.over_threshold, done.dry_run) {
-        (true, _) => "Nothing was done: the images are larger than the threshold.".to_owned(),
-        (_, true) => "Nothing was written: this was a dry run.".to_owned(),
-        _ => result(done),
+    let summary = match done.dry_run {
+        true => "Nothing was written: this was a dry run.".to_owned(),
+        false => result(done),
     };
     format!("\n{}\n{}", wrap(&summary, widths.text, ""), next_steps(&done.next_steps, widths.text))
 }
@@ -268,7 +273,14 @@ mod tests {
 
     #[test]
     fn too_little_room_is_said() {
-        let bytes = ByteCounts { read: 0, write: 0, free: Some(1000), needed: 2000, written: None };
+        let bytes = ByteCounts {
+            read: 0,
+            write: 0,
+            free: Some(1000),
+            needed: 2000,
+            selected: 0,
+            written: None,
+        };
         assert!(room(&bytes).ends_with("2kB must be free; only 1kB are."));
     }
 }

@@ -103,6 +103,9 @@ pub struct ByteCounts {
     pub free: Option<u64>,
     /// The bytes that must be free before the run begins.
     pub needed: u64,
+    /// The sizes of all images asked for, each counted whole: what a threshold is held against.
+    #[serde(default)]
+    pub selected: u64,
     /// The bytes that were written; null in a plan.
     #[serde(default)]
     pub written: Option<u64>,
