@@ -3,16 +3,14 @@
 //! Every path is resolved by the kernel below the root's file descriptor, without following a single
 //! symbolic link, so nothing on a hostile disk leads out of it and nothing can be swapped in between.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, StatxFlags, Timespec,
@@ -20,6 +18,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::folders::Folders;
 use super::xattr;
 
 /// What the kernel says of one file.
@@ -60,12 +59,8 @@ pub struct Root {
     path: PathBuf,
     dir: Arc<OwnedFd>,
     device: (u32, u32),
-    /// The folder each thread last worked in: most work goes through a folder name by name.
-    last: Mutex<HashMap<ThreadId, Folder>>,
+    folders: Folders,
 }
-
-/// An open folder with its path.
-type Folder = (Vec<u8>, Arc<OwnedFd>);
 
 const INSIDE: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
@@ -86,7 +81,7 @@ impl Root {
             path: path.to_owned(),
             dir: Arc::new(dir),
             device: (stat.stx_dev_major, stat.stx_dev_minor),
-            last: Mutex::default(),
+            folders: Folders::default(),
         })
     }
 
@@ -125,22 +120,22 @@ impl Root {
         if path.is_empty() {
             return Ok(Arc::clone(&self.dir));
         }
-        let me = thread::current().id();
-        let known = |last: &HashMap<ThreadId, Folder>| {
-            last.get(&me).filter(|(known, _)| known == path).map(|(_, fd)| Arc::clone(fd))
-        };
-        if let Some(fd) = known(&self.last.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return Ok(fd);
+        if let Some(folder) = self.folders.get(path) {
+            return Ok(folder);
         }
-        let fd = Arc::new(self.open_below(path, FOLDER, Mode::empty())?);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.insert(me, (path.to_vec(), Arc::clone(&fd)));
-        Ok(fd)
+        let folder = Arc::new(self.open_below(path, FOLDER, Mode::empty())?);
+        self.folders.put(path, Arc::clone(&folder));
+        Ok(folder)
     }
 
-    /// Forgets folders that were opened under a name which may now mean something else.
-    fn forget(&self) {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Returns the names in a folder, and keeps the folder open for what will be asked about them.
+    fn read_dir(&self, path: &[u8]) -> io::Result<(Arc<OwnedFd>, Vec<Vec<u8>>)> {
+        let (above, name) = self.parent(path)?;
+        let dir = rustix::fs::openat(&above, name, FOLDER, Mode::empty()).map_err(explained)?;
+        let names = names_of(&dir)?;
+        let dir = Arc::new(dir);
+        self.folders.put(path, Arc::clone(&dir));
+        Ok((dir, names))
     }
 
     /// Returns what is at `path`.
@@ -175,14 +170,14 @@ impl Root {
 
     /// Returns the names in the folder `path`, sorted by their bytes.
     pub fn names(&self, path: &[u8]) -> io::Result<Vec<Vec<u8>>> {
-        names_of(&self.open_below(path, FOLDER, Mode::empty())?)
+        Ok(self.read_dir(path)?.1)
     }
 
     /// Returns the names in the folder `path` with what they are, sorted by their bytes.
     pub fn list(&self, path: &[u8]) -> io::Result<Vec<DirEntry>> {
-        let dir = self.open_below(path, FOLDER, Mode::empty())?;
-        let mut entries = Vec::new();
-        for name in names_of(&dir)? {
+        let (dir, names) = self.read_dir(path)?;
+        let mut entries = Vec::with_capacity(names.len());
+        for name in names {
             match self.stat_in(&dir, &name) {
                 Ok(stat) => entries.push(DirEntry { name, stat }),
                 Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
@@ -194,15 +189,41 @@ impl Root {
 
     /// Opens a regular file for reading.
     pub fn open_file(&self, path: &[u8]) -> io::Result<File> {
+        self.open_sized(path).map(|(file, _)| file)
+    }
+
+    fn open_sized(&self, path: &[u8]) -> io::Result<(File, u64)> {
         let (dir, name) = self.parent(path)?;
         // Without NONBLOCK a named pipe would wait for a writer for ever.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&dir, name, flags, Mode::empty()).map_err(explained)?;
         let file = File::from(fd);
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
-        Ok(file)
+        Ok((file, metadata.len()))
+    }
+
+    /// Appends a whole regular file to `bytes`; returns `false`, with any part of it appended, if it
+    /// is larger than `limit`.
+    pub fn read(&self, path: &[u8], limit: u64, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        let (file, size) = self.open_sized(path)?;
+        if size > limit {
+            return Ok(false);
+        }
+        let (start, size) = (bytes.len(), usize::try_from(size).map_err(io::Error::other)?);
+        bytes.reserve_exact(size);
+        while bytes.len() - start < size {
+            if rustix::io::read(&file, rustix::buffer::spare_capacity(bytes))? == 0 {
+                break;
+            }
+        }
+        if size == 0 {
+            // The kernel's own file systems do not tell how long a file is.
+            file.take(limit.saturating_add(1)).read_to_end(bytes)?;
+        }
+        Ok((bytes.len() - start) as u64 <= limit)
     }
 
     /// Opens a regular file for reading and writing.
@@ -265,19 +286,20 @@ impl Root {
         Ok(rustix::fs::linkat(&from_dir, from, &to_dir, to, AtFlags::empty())?)
     }
 
-    /// Moves `from` to `to`; a file at `to` is replaced.
-    pub fn rename(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
-        let (from_dir, from) = self.parent(from)?;
-        let (to_dir, to) = self.parent(to)?;
+    /// Moves `old` to `new`; a file at `new` is replaced.
+    pub fn rename(&self, old: &[u8], new: &[u8]) -> io::Result<()> {
+        let (from_dir, from) = self.parent(old)?;
+        let (to_dir, to) = self.parent(new)?;
         rustix::fs::renameat(&from_dir, from, &to_dir, to)?;
-        self.forget();
+        self.folders.forget(old);
+        self.folders.forget(new);
         Ok(())
     }
 
     /// Removes `path` and everything below it; what is not there is removed already.
     pub fn remove(&self, path: &[u8]) -> io::Result<()> {
         let answer = self.parent(path).and_then(|(dir, name)| remove_in(&dir, name));
-        self.forget();
+        self.folders.forget(path);
         match answer {
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
             answer => answer,
@@ -396,7 +418,6 @@ fn remove_in(dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the kernel says.
-#[expect(clippy::disallowed_methods, reason = "os is where files of this machine are opened")]
 pub fn real_path(path: &Path) -> io::Result<PathBuf> {
     std::fs::canonicalize(path)
 }
@@ -405,7 +426,6 @@ pub fn real_path(path: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// What the kernel says.
-#[expect(clippy::disallowed_methods, reason = "os is where files of this machine are opened")]
 pub fn make_dirs(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }
@@ -414,15 +434,6 @@ pub fn make_dirs(path: &Path) -> io::Result<()> {
 #[must_use]
 pub fn is_dir(path: &Path) -> bool {
     rustix::fs::statat(CWD, path, AtFlags::empty()).is_ok_and(|stat| is_folder(stat.st_mode))
-}
-
-/// Opens the file at `path`, whose links are followed, for reading.
-///
-/// # Errors
-/// What the kernel says.
-#[expect(clippy::disallowed_methods, reason = "os is where files of this machine are opened")]
-pub fn open_path(path: &Path) -> io::Result<File> {
-    File::open(path)
 }
 
 /// Returns bytes as a path of this system.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{
     Attributes, Entry, FileSink, Kind, Metadata, Share, Sink, Special, Time, Tree, TreePath,
-    TreePathBuf, Xattrs,
+    TreePathBuf, Xattrs, too_large,
 };
 use crate::error::{Error, Place, Result};
 use crate::os::{self, Root, Stat};
@@ -94,6 +94,13 @@ impl Tree for Live {
 
     fn open(&self, file: TreePath<'_>) -> Result<Box<dyn Read + Send + '_>> {
         Ok(Box::new(self.io(file, self.root.open_file(file.as_bytes()))?))
+    }
+
+    fn read(&self, file: TreePath<'_>, limit: u64, bytes: &mut Vec<u8>) -> Result<()> {
+        match self.io(file, self.root.read(file.as_bytes(), limit, bytes))? {
+            true => Ok(()),
+            false => Err(too_large(self.place(file), limit)),
+        }
     }
 
     fn read_link(&self, link: TreePath<'_>) -> Result<Vec<u8>> {

@@ -114,6 +114,15 @@ pub trait Tree: Send + Sync {
     /// Opens a regular file for reading from its start.
     fn open(&self, file: TreePath<'_>) -> Result<Box<dyn Read + Send + '_>>;
 
+    /// Appends a whole file of at most `limit` bytes to `bytes`; a larger one is corrupt.
+    fn read(&self, file: TreePath<'_>, limit: u64, bytes: &mut Vec<u8>) -> Result<()> {
+        let read = self.open(file)?.take(limit.saturating_add(1)).read_to_end(bytes);
+        match read.map_err(|error| crate::error::from_io(error, || self.place(file)))? {
+            read if read as u64 <= limit => Ok(()),
+            _ => Err(too_large(self.place(file), limit)),
+        }
+    }
+
     /// Returns where a symbolic link points, as its bytes.
     fn read_link(&self, link: TreePath<'_>) -> Result<Vec<u8>>;
 
@@ -145,12 +154,12 @@ pub const WHOLE_FILE_LIMIT: u64 = 64 << 20;
 /// file.
 pub fn read_within(tree: &dyn Tree, file: TreePath<'_>, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = tree.open(file)?.take(limit.saturating_add(1)).read_to_end(&mut bytes);
-    read.map_err(|error| crate::error::from_io(error, || tree.place(file)))?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::corrupt(tree.place(file), format!("more than {limit} bytes")));
-    }
+    tree.read(file, limit, &mut bytes)?;
     Ok(bytes)
+}
+
+fn too_large(place: Place, limit: u64) -> Error {
+    Error::corrupt(place, format!("more than {limit} bytes"))
 }
 
 /// Reads a whole file of at most [`WHOLE_FILE_LIMIT`] bytes.

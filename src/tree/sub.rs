@@ -58,6 +58,10 @@ impl Tree for Sub {
         self.tree.open(self.at(file).as_path())
     }
 
+    fn read(&self, file: TreePath<'_>, limit: u64, bytes: &mut Vec<u8>) -> Result<()> {
+        self.tree.read(self.at(file).as_path(), limit, bytes)
+    }
+
     fn read_link(&self, link: TreePath<'_>) -> Result<Vec<u8>> {
         self.tree.read_link(self.at(link).as_path())
     }
@@ -137,6 +141,10 @@ impl Tree for View {
 
     fn open(&self, file: TreePath<'_>) -> Result<Box<dyn Read + Send + '_>> {
         self.sink.tree().open(self.at(file).as_path())
+    }
+
+    fn read(&self, file: TreePath<'_>, limit: u64, bytes: &mut Vec<u8>) -> Result<()> {
+        self.sink.tree().read(self.at(file).as_path(), limit, bytes)
     }
 
     fn read_link(&self, link: TreePath<'_>) -> Result<Vec<u8>> {
