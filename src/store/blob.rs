@@ -1,15 +1,12 @@
 //! Layer bytes between stores: verified on the way in, compressed and hashed on the way out.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
 use super::Compression;
 use crate::digest::{BlobId, Digest};
-
-/// One read of a tar; larger ones gain nothing, and this much is held per layer in work.
-const CHUNK: usize = 256 << 10;
 
 /// zstd compresses in this many threads of its own. The output does not depend on the number, only
 /// on there being any (zstd's job size follows from the level alone).
@@ -22,29 +19,50 @@ pub struct Verified<R> {
     wanted: Digest,
     hash: Sha256,
     read: u64,
+    /// Bytes at hand that are hashed already.
+    hashed: usize,
 }
 
-impl<R: Read> Verified<R> {
+impl<R: BufRead> Verified<R> {
     /// Returns a reader of `from` whose last read fails unless all bytes hash to `wanted`.
     pub fn new(from: R, wanted: Digest) -> Self {
-        Self { from, wanted, hash: Sha256::new(), read: 0 }
+        Self { from, wanted, hash: Sha256::new(), read: 0, hashed: 0 }
     }
-}
 
-impl<R: Read> Read for Verified<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.from.read(buffer)?;
-        self.hash.update(&buffer[..length]);
-        self.read += length as u64;
-        if length > 0 || buffer.is_empty() {
-            return Ok(length);
-        }
+    fn verify(&self) -> io::Result<()> {
         let found = Digest::from_bytes(self.hash.clone().finalize().into());
         if found == self.wanted {
-            return Ok(0);
+            return Ok(());
         }
         let (read, wanted) = (self.read, self.wanted);
         Err(io::Error::other(format!("{read} bytes hash to {found}, wanted {wanted}")))
+    }
+}
+
+impl<R: BufRead> BufRead for Verified<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let bytes = self.from.fill_buf()?;
+        self.hash.update(bytes.get(self.hashed..).unwrap_or_default());
+        self.hashed = bytes.len();
+        if self.hashed == 0 {
+            self.verify()?;
+        }
+        // Asked once more, a reader has the same bytes at hand.
+        self.from.fill_buf()
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.from.consume(length);
+        self.read += length as u64;
+        self.hashed = self.hashed.saturating_sub(length);
+    }
+}
+
+impl<R: BufRead> Read for Verified<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(buffer)?;
+        self.consume(length);
+        Ok(length)
     }
 }
 
@@ -76,7 +94,7 @@ impl<W: Write> Write for Hashing<W> {
 /// # Errors
 /// What either side says.
 pub fn compress(
-    from: &mut dyn Read,
+    from: &mut dyn BufRead,
     to: &mut dyn Write,
     compression: Compression,
     advance: &mut dyn FnMut(u64) -> io::Result<()>,
@@ -105,24 +123,25 @@ pub fn compress(
 /// # Errors
 /// What the reader says.
 pub fn drain(
-    from: &mut dyn Read,
+    from: &mut dyn BufRead,
     advance: &mut dyn FnMut(u64) -> io::Result<()>,
 ) -> io::Result<()> {
     pump(from, &mut io::sink(), advance)
 }
 
 fn pump(
-    from: &mut dyn Read,
+    from: &mut dyn BufRead,
     to: &mut dyn Write,
     advance: &mut dyn FnMut(u64) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK];
     loop {
-        let length = from.read(&mut buffer)?;
-        if length == 0 {
+        let bytes = from.fill_buf()?;
+        if bytes.is_empty() {
             return Ok(());
         }
-        to.write_all(&buffer[..length])?;
+        to.write_all(bytes)?;
+        let length = bytes.len();
+        from.consume(length);
         advance(length as u64)?;
     }
 }

@@ -11,7 +11,7 @@ pub mod open;
 pub mod overlay2;
 mod progress;
 
-use std::io::Read;
+use std::io::BufRead;
 
 pub use progress::Progress;
 
@@ -50,7 +50,7 @@ pub trait Source: Send + Sync {
 pub trait LayerContent: Send + Sync {
     /// Returns the uncompressed tar, byte for byte what the diff ID names. Reading it to its end
     /// verifies it: the last read fails if the bytes are not those.
-    fn tar(&self) -> Result<Box<dyn Read + Send + '_>>;
+    fn tar(&self) -> Result<Box<dyn BufRead + Send + '_>>;
 
     /// Returns the folder that holds the layer unpacked in overlayfs form, if there is one.
     fn files(&self) -> Option<(&dyn Tree, TreePathBuf)>;

@@ -2,7 +2,9 @@
 
 mod layers;
 mod layout;
+mod piece;
 mod read;
+mod readers;
 mod tarball;
 
 pub use read::Overlay2;

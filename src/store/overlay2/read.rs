@@ -1,7 +1,7 @@
 //! Reading the classic store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::layers::{self, Entry};
 use super::layout::Layout;
+use super::readers::{Readers, with_many};
 use super::tarball::Tarball;
 use crate::digest::{BlobId, ChainId, ConfigId, Digest};
 use crate::error::{Error, Result};
@@ -30,6 +31,7 @@ use crate::tree::{Tree, TreePathBuf, optional, read, read_within};
 /// overlay2 alone.
 pub struct Overlay2 {
     tree: Arc<dyn Tree>,
+    readers: Readers,
     layout: Layout,
     layers: BTreeMap<ChainId, Entry>,
     inventory: Inventory,
@@ -48,6 +50,10 @@ impl Overlay2 {
     /// Where not even the folders can be read. Damage is in the inventory's findings.
     pub fn open(tree: Arc<dyn Tree>, driver: &str) -> Result<Self> {
         let layout = Layout::new(driver);
+        with_many(|| Self::read(tree, layout, driver))
+    }
+
+    fn read(tree: Arc<dyn Tree>, layout: Layout, driver: &str) -> Result<Self> {
         let (layers, findings) = layers::load(&*tree, &layout)?;
         let mut inventory = Inventory::new(StoreKind::Classic, driver);
         inventory.findings = findings;
@@ -56,7 +62,7 @@ impl Overlay2 {
             (*id, Layer { diff_id, parent, size })
         };
         inventory.layers = layers.iter().map(layer).collect();
-        let mut store = Self { tree, layout, layers, inventory };
+        let mut store = Self { tree, readers: Readers::default(), layout, layers, inventory };
         store.read_images()?;
         Ok(store)
     }
@@ -235,7 +241,7 @@ struct Content<'a> {
 }
 
 impl LayerContent for Content<'_> {
-    fn tar(&self) -> Result<Box<dyn Read + Send + '_>> {
+    fn tar(&self) -> Result<Box<dyn BufRead + Send + '_>> {
         let record = self.store.layout.layer(self.chain_id, "tar-split.json.gz");
         let file = self.store.tree.open(record.as_path()).map_err(|error| {
             error
@@ -243,7 +249,13 @@ impl LayerContent for Content<'_> {
                 .hint("images with this layer still run in their store, but cannot leave it")
         })?;
         let entries = Entries::new(BufReader::new(MultiGzDecoder::new(BufReader::new(file))));
-        let tarball = Tarball::new(&*self.store.tree, self.files.clone(), record, entries);
+        let tarball = Tarball::new(
+            &self.store.tree,
+            &self.store.readers,
+            self.files.clone(),
+            record,
+            entries,
+        );
         Ok(Box::new(Verified::new(tarball, self.entry.diff_id.0)))
     }
 
