@@ -296,8 +296,12 @@ impl Root {
         Ok(())
     }
 
-    /// Removes `path` and everything below it; what is not there is removed already.
+    /// Removes `path` and everything below it; what is not there is removed already. The root itself
+    /// cannot be removed.
     pub fn remove(&self, path: &[u8]) -> io::Result<()> {
+        if path.is_empty() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let answer = self.parent(path).and_then(|(dir, name)| remove_in(&dir, name));
         self.folders.forget(path);
         match answer {
@@ -418,6 +422,7 @@ fn remove_in(dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the kernel says.
+#[expect(clippy::disallowed_methods, reason = "os is where files of this machine are opened")]
 pub fn real_path(path: &Path) -> io::Result<PathBuf> {
     std::fs::canonicalize(path)
 }
@@ -426,6 +431,7 @@ pub fn real_path(path: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// What the kernel says.
+#[expect(clippy::disallowed_methods, reason = "os is where files of this machine are opened")]
 pub fn make_dirs(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }
@@ -434,6 +440,15 @@ pub fn make_dirs(path: &Path) -> io::Result<()> {
 #[must_use]
 pub fn is_dir(path: &Path) -> bool {
     rustix::fs::statat(CWD, path, AtFlags::empty()).is_ok_and(|stat| is_folder(stat.st_mode))
+}
+
+/// Opens the file at `path`, whose links are followed, for reading.
+///
+/// # Errors
+/// What the kernel says.
+#[expect(clippy::disallowed_methods, reason = "os is where files of this machine are opened")]
+pub fn open_path(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 /// Returns bytes as a path of this system.

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Compression;
 use crate::digest::{BlobId, Digest};
+use crate::error::{Error, Place};
 
 /// zstd compresses in this many threads of its own. The output does not depend on the number, only
 /// on there being any (zstd's job size follows from the level alone).
@@ -17,6 +18,7 @@ const ZSTD_WORKERS: u32 = 2;
 pub struct Verified<R> {
     from: R,
     wanted: Digest,
+    place: Place,
     hash: Sha256,
     read: u64,
     /// Bytes at hand that are hashed already.
@@ -24,9 +26,10 @@ pub struct Verified<R> {
 }
 
 impl<R: BufRead> Verified<R> {
-    /// Returns a reader of `from` whose last read fails unless all bytes hash to `wanted`.
-    pub fn new(from: R, wanted: Digest) -> Self {
-        Self { from, wanted, hash: Sha256::new(), read: 0, hashed: 0 }
+    /// Returns a reader of `from` whose last read fails unless all bytes hash to `wanted`; `place` is
+    /// what to name then.
+    pub fn new(from: R, wanted: Digest, place: Place) -> Self {
+        Self { from, wanted, place, hash: Sha256::new(), read: 0, hashed: 0 }
     }
 
     fn verify(&self) -> io::Result<()> {
@@ -35,7 +38,8 @@ impl<R: BufRead> Verified<R> {
             return Ok(());
         }
         let (read, wanted) = (self.read, self.wanted);
-        Err(io::Error::other(format!("{read} bytes hash to {found}, wanted {wanted}")))
+        let what = format!("{read} bytes hash to {found}, wanted {wanted}");
+        Err(Error::corrupt(self.place.clone(), what).into())
     }
 }
 
@@ -181,11 +185,14 @@ mod tests {
     #[test]
     fn bytes_that_are_not_the_wanted_ones_fail_at_the_end() {
         let wanted = Digest::of(b"layer");
-        let mut good = Verified::new(&b"layer"[..], wanted);
+        let place = || Place::new("here", "layer");
+        let mut good = Verified::new(&b"layer"[..], wanted, place());
         assert_eq!(io::copy(&mut good, &mut io::sink()).expect("the right bytes"), 5);
         for bad in [&b"layeR"[..], b"laye", b"", b"layer "] {
-            let mut reader = Verified::new(bad, wanted);
-            io::copy(&mut reader, &mut io::sink()).expect_err("other bytes");
+            let mut reader = Verified::new(bad, wanted, place());
+            let error = io::copy(&mut reader, &mut io::sink()).expect_err("other bytes");
+            let error = crate::error::from_io(error, || panic!("it has a place"));
+            assert_eq!(error.place(), Some(&place()));
         }
     }
 }

@@ -2,5 +2,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests look at real files")]
 
+mod again;
+mod crash;
 mod host;
 mod layers;
+mod stopped;
+mod support;
+mod transfer;
+mod written;

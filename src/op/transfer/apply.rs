@@ -73,11 +73,12 @@ pub fn apply(
         }
     });
     let (damaged, findings, fatal) = work.end();
+    // What is done is kept for the next run, whatever happens now.
+    let kept = target.checkpoint();
     if let Some(error) = fatal {
-        // What is done is kept for the next run, if the disk still takes a note of it.
-        let _ = target.checkpoint();
         return Err(error);
     }
+    kept?;
     progress.phase("commit");
     let (images, failed) = sound(&plan.images, &damaged);
     let mut outcome = Outcome { failed, findings, ..Outcome::default() };

@@ -324,7 +324,12 @@ impl<'a> Planner<'a> {
         let moving: BTreeSet<Digest> = selected.iter().map(|i| self.from.images[*i].id).collect();
         for step in &mut self.plan.images {
             match step.image.parent {
-                Some(parent) if moving.contains(&parent) => step.parent = Some(ConfigId(parent)),
+                Some(parent)
+                    if moving.contains(&parent)
+                        || self.by_config.contains_key(&ConfigId(parent)) =>
+                {
+                    step.parent = Some(ConfigId(parent));
+                }
                 Some(parent) => {
                     let what = format!("it forgets that it was built from {}", parent.short());
                     self.plan.losses.push(Loss { image: label(&step.image), what });

@@ -1,7 +1,7 @@
 //! What an interrupted migration has finished, so that the next run goes on from there.
 //!
-//! Only what is durable is noted: the journal is written after a sync, and replaces the one before it
-//! by a rename. Anything in the staging folder that it does not name is thrown away.
+//! Only what is durable is noted, and what is no longer noted may be removed: the journal is durable
+//! under its name before anything it has dropped goes.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::layout;
 use crate::digest::{BlobId, ChainId, DiffId};
 use crate::error::Result;
-use crate::tree::{Sink, TreePath, optional, path, read, write};
+use crate::format::time::Timestamp;
+use crate::store::Writing;
+use crate::tree::{Sink, TreePath, TreePathBuf, optional, read, write};
 
 /// A layer blob that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,60 +28,80 @@ pub(super) struct DoneSnapshot {
     pub(super) size: u64,
 }
 
+/// A commit that was begun: the folder that each snapshot is moved to, and how to know the entries it
+/// made in the snapshotter's file from those that a daemon may have made since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Moves {
+    pub(super) namespace: String,
+    pub(super) snapshotter: String,
+    pub(super) made_at: Timestamp,
+    pub(super) folders: BTreeMap<ChainId, u64>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Journal {
     /// How the blobs were made: those of a run with other choices are of no use.
     made: String,
     pub(super) blobs: BTreeMap<DiffId, DoneBlob>,
     pub(super) snapshots: BTreeMap<ChainId, DoneSnapshot>,
-    /// Set once everything is done: the folder that each snapshot is moved to.
-    pub(super) moves: BTreeMap<ChainId, u64>,
+    pub(super) moves: Option<Moves>,
 }
 
 impl Journal {
-    pub(super) fn new(made: String) -> Self {
-        Self { made, ..Self::default() }
+    /// Returns the journal of a run that has finished nothing yet.
+    pub(super) fn new(writing: Writing) -> Self {
+        Self { made: format!("{:?}", writing.compression), ..Self::default() }
     }
 
-    /// Reads the journal of an interrupted run; an empty one if there is none, or if it was made by
-    /// other choices.
-    pub(super) fn read(sink: &dyn Sink, made: String) -> Result<Self> {
-        let file = layout::journal();
-        let Some(bytes) = optional(read(sink.tree(), file.as_path()))? else {
-            return Ok(Self::new(made));
-        };
-        let found: Self = serde_json::from_slice(&bytes).unwrap_or_default();
-        if found.made == made {
-            Ok(found)
-        } else {
-            Ok(Self { moves: found.moves, ..Self::new(made) })
+    /// Reads the journal of an interrupted run, if there is one that can be read.
+    pub(super) fn read(sink: &dyn Sink) -> Result<Option<Self>> {
+        let bytes = optional(read(sink.tree(), layout::journal().as_path()))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Returns what of this journal is of use to a run with these choices. A commit that was begun is
+    /// not.
+    pub(super) fn of_use(&self, writing: Writing) -> Self {
+        let mut new = Self { snapshots: self.snapshots.clone(), ..Self::new(writing) };
+        if self.made == new.made {
+            new.blobs.clone_from(&self.blobs);
         }
+        new
     }
 
-    /// Makes all that was written durable, then the journal that says so.
+    /// Makes all that was written durable, and then, under its name, the journal that says so.
     pub(super) fn write(&self, sink: &dyn Sink) -> Result<()> {
         if !sink.can_stage() {
             return Ok(());
         }
-        sink.sync()?;
-        let temporary = layout::at(format!("{}/journal.new", layout::STAGING));
-        sink.remove(temporary.as_path())?;
+        let new = layout::new_journal();
+        sink.remove(new.as_path())?;
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        write(sink, temporary.as_path(), 0o600, &bytes)?;
+        write(sink, new.as_path(), 0o600, &bytes)?;
         sink.sync()?;
-        sink.rename(temporary.as_path(), layout::journal().as_path())
+        sink.rename(new.as_path(), layout::journal().as_path())?;
+        sink.sync()
     }
 
     /// Removes what lies in the staging folder without being named here.
     pub(super) fn sweep(&self, sink: &dyn Sink) -> Result<()> {
         let blobs: Vec<_> = self.blobs.values().map(|blob| blob.digest.hex()).collect();
         let snapshots: Vec<_> = self.snapshots.keys().map(ChainId::hex).collect();
-        remove_others(sink, path("tranship/blobs"), &blobs)?;
-        remove_others(sink, path("tranship/snapshots"), &snapshots)
+        remove_others(sink, &layout::staged_blobs(), &blobs)?;
+        remove_others(sink, &layout::staged_snapshots(), &snapshots)
     }
 }
 
-fn remove_others(sink: &dyn Sink, folder: TreePath<'_>, keep: &[String]) -> Result<()> {
+/// Removes the staging folder, the journal first: what is half removed must not be taken for done.
+pub(super) fn discard(sink: &dyn Sink) -> Result<()> {
+    sink.remove(layout::journal().as_path())?;
+    sink.sync()?;
+    sink.remove(layout::staging().as_path())?;
+    sink.sync()
+}
+
+fn remove_others(sink: &dyn Sink, folder: &TreePathBuf, keep: &[String]) -> Result<()> {
+    let folder: TreePath<'_> = folder.as_path();
     let keep: std::collections::HashSet<&[u8]> = keep.iter().map(String::as_bytes).collect();
     for name in optional(sink.tree().names(folder))?.unwrap_or_default() {
         if !keep.contains(name.as_slice())

@@ -13,7 +13,8 @@
 //!     work/
 //! tranship/                                ours, and only while a migration is under way
 //!   journal.json                           the layers that are done
-//!   blobs/<hex>  snapshots/<chain>/        what becomes visible at the end
+//!   blobs/<hex>  snapshots/<chain>/        what becomes visible at the end,
+//!   metadata.db  meta.db                   and what makes it so
 //! ```
 //!
 //! containerd v2 plugins/content/local/store.go, plugins/metadata/plugin.go,
@@ -70,6 +71,10 @@ impl Snapshotter {
 
 pub(super) fn journal() -> TreePathBuf {
     at(format!("{STAGING}/journal.json"))
+}
+
+pub(super) fn new_journal() -> TreePathBuf {
+    at(format!("{STAGING}/journal.new"))
 }
 
 pub(super) fn staged_blob(blob: BlobId) -> TreePathBuf {

@@ -249,6 +249,7 @@ impl LayerContent for Content<'_> {
                 .hint("images with this layer still run in their store, but cannot leave it")
         })?;
         let entries = Entries::new(BufReader::new(MultiGzDecoder::new(BufReader::new(file))));
+        let place = self.store.tree.place(self.files.as_path());
         let tarball = Tarball::new(
             &self.store.tree,
             &self.store.readers,
@@ -256,7 +257,7 @@ impl LayerContent for Content<'_> {
             record,
             entries,
         );
-        Ok(Box::new(Verified::new(tarball, self.entry.diff_id.0)))
+        Ok(Box::new(Verified::new(tarball, self.entry.diff_id.0, place)))
     }
 
     fn files(&self) -> Option<(&dyn Tree, TreePathBuf)> {

@@ -13,20 +13,17 @@ use crate::store::{LayerContent, LayerStep, Source, blob};
 use crate::tree::{Attributes, Copying, Entry, Metadata, TreePath, copy, sink_error};
 
 impl Writer {
-    /// Makes the folders that layers are put into, hands out the snapshots' numbers, and takes back
-    /// what an interrupted commit had already moved.
+    /// Makes the folders that layers are put into, takes back what an interrupted run left, and hands
+    /// out the snapshots' numbers.
     pub(super) fn prepare(&self, steps: &[LayerStep]) -> Result<()> {
         self.make_folders()?;
         self.take_back()?;
-        let mut next = self.next_folder()?;
+        let (mut next, there) = self.folders()?;
         let mut state = self.state();
         for (chain_id, _) in steps.iter().flat_map(|step| &step.chains) {
-            match state.half_done.get(chain_id).copied() {
-                Some(folder) => _ = state.folders.insert(*chain_id, folder),
-                None => {
-                    state.folders.insert(*chain_id, next);
-                    next = next.saturating_add(1);
-                }
+            if !there.contains(chain_id) {
+                state.folders.insert(*chain_id, next);
+                next = next.saturating_add(1);
             }
         }
         Ok(())
@@ -64,9 +61,9 @@ impl Writer {
         source: &dyn Source,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let done = self.state().journal.clone();
+        let (has_blob, chains) = self.undone(step);
         let mut verified = None;
-        if step.blob && !done.blobs.contains_key(&step.diff_id) {
+        if step.blob && !has_blob {
             let content = source.layer(step.from)?;
             let blob = self.put_blob(step, &*content, progress)?;
             let mut state = self.state();
@@ -77,18 +74,31 @@ impl Writer {
         } else if step.blob {
             progress.advance(step.size);
         }
-        for (chain_id, parent) in &step.chains {
-            if done.snapshots.contains_key(chain_id) {
-                continue;
-            }
-            let content = source.layer(*chain_id)?;
-            if verified != Some(*chain_id) {
+        for (chain_id, folder, is_base) in chains {
+            let content = source.layer(chain_id)?;
+            if verified != Some(chain_id) {
                 self.verify(step, &*content, progress)?;
             }
-            let snapshot = self.put_snapshot(*chain_id, parent.is_none(), &*content)?;
-            self.state().journal.snapshots.insert(*chain_id, snapshot);
+            let place = self.stage.snapshot(chain_id, folder);
+            let snapshot = self
+                .put_snapshot(place.as_path(), is_base, &*content)
+                .inspect_err(|_| drop(self.sink.remove(place.as_path())))?;
+            self.state().journal.snapshots.insert(chain_id, snapshot);
         }
         Ok(())
+    }
+
+    /// Returns whether the blob is done, and the snapshots that are not: chain, folder, and whether it
+    /// is a base layer's.
+    fn undone(&self, step: &LayerStep) -> (bool, Vec<(ChainId, u64, bool)>) {
+        let state = self.state();
+        let undone = |(chain_id, parent): &(ChainId, Option<ChainId>)| {
+            let folder = *state.folders.get(chain_id)?;
+            let done = state.journal.snapshots.contains_key(chain_id);
+            (!done).then_some((*chain_id, folder, parent.is_none()))
+        };
+        let chains = step.chains.iter().filter_map(undone).collect();
+        (state.journal.blobs.contains_key(&step.diff_id), chains)
     }
 
     fn put_blob(
@@ -100,16 +110,30 @@ impl Writer {
         let unfinished = self.stage.unfinished(step.diff_id);
         self.sink.remove(unfinished.as_path())?;
         let mut tar = content.tar()?;
-        let mut file = self.sink.create(unfinished.as_path(), &self.attributes(0o444))?;
+        // What cannot be finished does not keep the room of what can.
+        let blob = self
+            .write_blob(step, &mut tar, unfinished.as_path(), progress)
+            .inspect_err(|_| drop(self.sink.remove(unfinished.as_path())))?;
+        let place = self.stage.blob(blob.digest);
+        self.sink.rename(unfinished.as_path(), place.as_path())?;
+        Ok(blob)
+    }
+
+    fn write_blob(
+        &self,
+        step: &LayerStep,
+        tar: &mut dyn io::BufRead,
+        path: TreePath<'_>,
+        progress: &dyn Progress,
+    ) -> Result<DoneBlob> {
+        let mut file = self.sink.create(path, &self.attributes(0o444))?;
         let mut meter = Meter { progress, left: step.size };
         let compression = self.writing.compression;
         let (digest, size) =
-            blob::compress(&mut tar, &mut file, compression, &mut |read| meter.advance(read))
-                .map_err(|error| sink_error(&*self.sink, unfinished.as_path(), error))?;
+            blob::compress(tar, &mut file, compression, &mut |read| meter.advance(read))
+                .map_err(|error| sink_error(&*self.sink, path, error))?;
         file.finish()?;
         meter.end();
-        let place = self.stage.blob(digest);
-        self.sink.rename(unfinished.as_path(), place.as_path())?;
         Ok(DoneBlob { digest, size })
     }
 
@@ -130,20 +154,18 @@ impl Writer {
 
     fn put_snapshot(
         &self,
-        chain_id: ChainId,
+        snapshot: TreePath<'_>,
         is_base: bool,
         content: &dyn LayerContent,
     ) -> Result<DoneSnapshot> {
         let (tree, from) = content.files().ok_or_else(|| {
-            let place = self.sink.tree().place(layout::staging().as_path());
-            Error::unsupported(place, format!("layer {chain_id} is not unpacked in its store"))
+            let place = self.sink.tree().place(snapshot);
+            Error::unsupported(place, "the layer is not unpacked in its store")
         })?;
-        let folder = self.state().folders.get(&chain_id).copied().unwrap_or_default();
-        let snapshot = self.stage.snapshot(chain_id, folder);
-        self.sink.remove(snapshot.as_path())?;
-        self.make_dir(snapshot.as_path(), 0o700)?;
-        let [files, work] = ["fs", "work"]
-            .map(|name| snapshot.as_path().child(name.as_bytes()).unwrap_or_default());
+        self.sink.remove(snapshot)?;
+        self.make_dir(snapshot, 0o700)?;
+        let [files, work] =
+            ["fs", "work"].map(|name| snapshot.child(name.as_bytes()).unwrap_or_default());
         let copying = Copying {
             snapshots: self.writing.snapshots,
             // containerd extracts a base layer without overlayfs, where a whiteout removes nothing
@@ -154,7 +176,7 @@ impl Writer {
         let copied = copy(tree, from.as_path(), &*self.sink, files.as_path(), &copying)?;
         self.make_dir(work.as_path(), 0o711)?;
         self.sink.finish_dir(work.as_path(), &self.attributes(0o711))?;
-        self.sink.finish_dir(snapshot.as_path(), &self.attributes(0o700))?;
+        self.sink.finish_dir(snapshot, &self.attributes(0o700))?;
         let mut state = self.state();
         state.written = state.written.saturating_add(copied.written);
         Ok(DoneSnapshot { inodes: copied.inodes, size: copied.allocated })

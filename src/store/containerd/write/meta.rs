@@ -1,7 +1,8 @@
 //! The entries of both bolt files.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::super::journal::Moves;
 use super::super::schema;
 use crate::digest::{BlobId, ChainId};
 use crate::format::bbolt::{Node, OwnedBucket};
@@ -35,6 +36,7 @@ fn varint(number: u64) -> Vec<u8> {
 
 /// The entries of one namespace of `meta.db`.
 pub(super) struct Namespace<'n, 'a> {
+    name: String,
     bucket: &'n mut Bucket<'a>,
     now: Timestamp,
 }
@@ -49,7 +51,7 @@ impl<'n, 'a> Namespace<'n, 'a> {
         }
         let bucket = v1.bucket_mut(name.as_bytes().to_vec());
         bucket.path_mut(&[schema::CONTENT, schema::INGESTS]);
-        Self { bucket, now }
+        Self { name: name.to_owned(), bucket, now }
     }
 
     /// Adds a blob, or labels to one that is there.
@@ -61,24 +63,35 @@ impl<'n, 'a> Namespace<'n, 'a> {
         put_labels(entry, labels);
     }
 
-    /// Adds a committed snapshot; returns its name in the snapshotter's own file.
+    /// Adds a committed snapshot; returns its name in the snapshotter's own file, `backend`, where it
+    /// is new.
     ///
-    /// The number before the last is the one that extraction into an active snapshot would have used.
+    /// containerd takes two numbers for each: one to extract into, and the next for what is committed.
+    /// Here the first is used and the second passed over. So if the power fails with only the
+    /// snapshotter's file in its place, a daemon that pulls the same image does not come upon a name
+    /// that is taken.
     pub(super) fn add_snapshot(
         &mut self,
-        namespace: &str,
         snapshotter: &str,
         chain_id: ChainId,
         parent: Option<ChainId>,
+        backend: &Bucket<'_>,
     ) -> String {
         let now = self.now;
         let key = chain_id.to_string();
         let all = self.bucket.path_mut(&[schema::SNAPSHOTS, snapshotter.as_bytes()]);
-        let _prepared = all.next_sequence();
-        let number = all.next_sequence();
-        let name = key::BackendKey { namespace: namespace.to_owned(), number, key: key.clone() };
+        let taken = backend.at(&[schema::V1, schema::SNAPSHOTS]);
+        let name = loop {
+            let number = all.next_sequence();
+            let _passed_over = all.next_sequence();
+            let name = key::BackendKey { namespace: self.name.clone(), number, key: key.clone() };
+            let name = name.to_string();
+            if !taken.is_some_and(|taken| taken.child(name.as_bytes()).is_some()) {
+                break name;
+            }
+        };
         let entry = all.bucket_mut(key.clone().into_bytes());
-        entry.put(schema::NAME, name.to_string().into_bytes());
+        entry.put(schema::NAME, name.clone().into_bytes());
         stamp(entry, now, now);
         if let Some(parent) = parent {
             let parent = parent.to_string();
@@ -86,7 +99,7 @@ impl<'n, 'a> Namespace<'n, 'a> {
             let parent = all.bucket_mut(parent.into_bytes());
             parent.bucket_mut(schema::CHILDREN).put(key.into_bytes(), Vec::new());
         }
-        name.to_string()
+        name
     }
 
     /// Returns the name of a snapshot in the snapshotter's own file.
@@ -161,7 +174,7 @@ pub(super) struct Snapshot {
     pub(super) now: Timestamp,
 }
 
-/// Adds a committed snapshot to a `metadata.db`, unless an interrupted run already has.
+/// Adds a committed snapshot to a `metadata.db`.
 pub(super) fn add_to_backend(root: &mut Bucket<'_>, snapshot: &Snapshot) {
     let v1 = root.bucket_mut(schema::V1);
     v1.bucket_mut(schema::PARENTS);
@@ -209,6 +222,60 @@ pub(super) fn forget(root: &mut Bucket<'_>, folders: &HashSet<u64>) {
     let parents = v1.bucket_mut(schema::PARENTS);
     let old: Vec<_> = parents.iter().map(|(k, _)| k.to_vec()).filter(|k| is_link(k)).collect();
     old.iter().for_each(|link| drop(parents.remove(link)));
+}
+
+/// Returns what an interrupted commit added to `metadata.db` and not to `meta.db`, with the folders.
+pub(super) fn unnamed(
+    meta: &Bucket<'_>,
+    backend: &Bucket<'_>,
+    moves: &Moves,
+) -> BTreeMap<ChainId, u64> {
+    let Some(all) = backend.at(&[schema::V1, schema::SNAPSHOTS]) else { return BTreeMap::new() };
+    let made_at = value::encode_time(moves.made_at);
+    let named = names(meta, &moves.namespace, &moves.snapshotter);
+    let mut unnamed = BTreeMap::new();
+    for (name, snapshot) in all.iter().filter_map(|(name, _)| Some((name, all.child(name)?))) {
+        let parsed = key::BackendKey::parse(name).ok();
+        let chain = parsed.filter(|parsed| parsed.namespace == moves.namespace);
+        let chain = chain.and_then(|parsed| parsed.key.parse::<ChainId>().ok());
+        let folder = snapshot.get(schema::ID).and_then(|id| value::uvarint(id).ok());
+        if let (Some(chain), Some(folder)) = (chain, folder)
+            && moves.folders.get(&chain) == Some(&folder)
+            && snapshot.get(schema::CREATED_AT) == Some(&made_at)
+            && !named.contains_key(name)
+        {
+            unnamed.insert(chain, folder);
+        }
+    }
+    unnamed
+}
+
+/// Returns the names that `meta.db` has for snapshots in the snapshotter's file, with the keys.
+fn names<'b>(
+    meta: &'b Bucket<'_>,
+    namespace: &str,
+    snapshotter: &str,
+) -> HashMap<&'b [u8], &'b [u8]> {
+    let path = [schema::V1, namespace.as_bytes(), schema::SNAPSHOTS, snapshotter.as_bytes()];
+    let all = meta.at(&path).into_iter().flat_map(Bucket::iter);
+    let name = |(key, node): (&'b [u8], &'b Node<'_>)| match node {
+        Node::Bucket(snapshot) => Some((snapshot.get(schema::NAME)?, key)),
+        Node::Value(_) => None,
+    };
+    all.filter_map(name).collect()
+}
+
+/// Returns the chains that have a snapshot which both files know.
+pub(super) fn chains(
+    meta: &Bucket<'_>,
+    backend: &Bucket<'_>,
+    namespace: &str,
+    snapshotter: &str,
+) -> HashSet<ChainId> {
+    let Some(all) = backend.at(&[schema::V1, schema::SNAPSHOTS]) else { return HashSet::new() };
+    let names = names(meta, namespace, snapshotter);
+    let known = names.into_iter().filter(|(name, _)| all.child(name).is_some());
+    known.filter_map(|(_, key)| std::str::from_utf8(key).ok()?.parse().ok()).collect()
 }
 
 /// Returns every folder that a `metadata.db` names, and the last number it handed out.

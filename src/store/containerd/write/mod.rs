@@ -1,14 +1,18 @@
 //! Writing into a containerd root: layers first, in a folder of their own; then, at the commit, the
-//! snapshots and blobs to where containerd looks for them, `metadata.db`, and last `meta.db`, whose
-//! rename makes everything visible at once.
+//! snapshotter's `metadata.db`, the snapshots and blobs to where containerd looks for them, and last
+//! `meta.db`, whose rename makes everything visible at once. Each is durable before the next.
 //!
 //! Two bolt files cannot be renamed together. New entries of the snapshotter's file are harmless as
-//! long as `meta.db` does not name them, so it goes first.
+//! long as `meta.db` does not name them, so it goes first. It goes before the snapshots' folders too:
+//! from then on their numbers are taken, and a daemon that starts after a power cut does not give one
+//! of them to another snapshot, whose folder it could not put there.
 
+mod bolt;
 mod commit;
 mod image;
 mod layer;
 mod meta;
+mod recover;
 mod stage;
 
 use std::collections::{BTreeMap, HashSet};
@@ -20,10 +24,10 @@ use super::read::Containerd;
 use crate::digest::{BlobId, ChainId, DiffId};
 use crate::error::{ErrorKind, Result};
 use crate::format::oci::Platform;
-use crate::model::{Inventory, LayerBlob, StoreKind};
+use crate::model::{Finding, Inventory, LayerBlob, Severity, StoreKind};
 use crate::store::Progress;
 use crate::store::{Committed, Compression, ImageStep, LayerStep, Source, Target, Writing};
-use crate::tree::{Sink, TreePath, optional};
+use crate::tree::{Kind, Sink, TreePath, optional};
 use stage::Stage;
 
 /// A containerd root being written.
@@ -38,15 +42,15 @@ pub struct Writer {
     /// Owner of the files that belong to the store itself: whoever owns its root.
     owner: (u32, u32),
     state: Mutex<State>,
+    /// One journal is written at a time.
+    journal: Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
     journal: Journal,
-    /// Chains that were there already or have been planned, with the folder each is to have.
+    /// The snapshots to be made, with the folder each is to have.
     folders: BTreeMap<ChainId, u64>,
-    /// Snapshots that an interrupted commit gave to the snapshotter alone, with their folders.
-    half_done: BTreeMap<ChainId, u64>,
     /// Documents that are staged.
     documents: HashSet<BlobId>,
     /// Bytes of layers written by this run.
@@ -63,7 +67,7 @@ impl Writer {
     /// Opens the containerd root that `sink` is, empty or not. Nothing else may write there meanwhile.
     ///
     /// # Errors
-    /// A root whose bolt files cannot be read is not written to.
+    /// A root whose bolt files cannot be read is not written to; names that are none are refused.
     pub fn open(
         sink: Arc<dyn Sink>,
         namespace: &str,
@@ -71,12 +75,12 @@ impl Writer {
         host: &Platform,
         writing: Writing,
     ) -> Result<Self> {
+        bolt::check_name("namespace", namespace)?;
+        bolt::check_name("snapshotter", snapshotter)?;
         let inventory = inventory(&*sink, namespace, snapshotter, host)?;
         // A root that is yet to be made will be root's.
         let root = optional(sink.tree().stat(TreePath::ROOT))?;
         let stage = Stage::new(sink.can_stage(), snapshotter);
-        let journal = Journal::read(&*sink, format!("{:?}", writing.compression))?;
-        let state = Mutex::new(State { journal, ..State::default() });
         Ok(Self {
             namespace: namespace.to_owned(),
             snapshotter: snapshotter.to_owned(),
@@ -86,7 +90,8 @@ impl Writer {
             writing,
             stage,
             inventory,
-            state,
+            state: Mutex::new(State { journal: Journal::new(writing), ..State::default() }),
+            journal: Mutex::default(),
         })
     }
 
@@ -100,7 +105,9 @@ impl Writer {
     fn existing_blob(&self, diff_id: DiffId) -> Option<&LayerBlob> {
         let blob = self.inventory.blobs.get(&diff_id)?;
         let same = blob.blob.0 == diff_id.0;
-        (same || self.writing.compression != Compression::None).then_some(blob)
+        let file = self.sink.tree().stat(layout::blob(blob.blob).as_path()).ok()?;
+        let whole = file.kind == Kind::File && file.size == blob.size;
+        (whole && (same || self.writing.compression != Compression::None)).then_some(blob)
     }
 
     /// Returns the blob of a layer, whether it was there or has been put there.
@@ -154,26 +161,27 @@ impl Target for Writer {
     }
 
     fn checkpoint(&self) -> Result<()> {
+        let _alone = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         let journal = self.state().journal.clone();
         journal.write(&*self.sink)
     }
 
     fn tidy(&self) -> Result<()> {
-        let staging = layout::staging();
-        match optional(self.sink.tree().stat(staging.as_path()))? {
-            Some(_) => self.sink.remove(staging.as_path()),
-            None => Ok(()),
-        }
+        self.clean_up()
     }
 
     fn commit(&self, images: &[ImageStep]) -> Result<Vec<Committed>> {
         let documents = images.iter().map(|image| self.documents(image));
         let documents = documents.collect::<Result<Vec<_>>>()?;
         self.publish(images, &documents)?;
-        let committed = documents
-            .iter()
-            .map(|document| Committed { id: document.manifest.0.0, findings: Vec::new() });
-        Ok(committed.collect())
+        // The images are there. What could not be cleaned up is no reason to say that they are not.
+        let mut left = self.discard().err().map(|error| {
+            let error = error.hint("the next run removes it");
+            Finding::of("staging-left", Severity::Untidy, &error)
+        });
+        let findings = documents.iter().map(|_| left.take().into_iter().collect());
+        let committed = documents.iter().zip(findings);
+        Ok(committed.map(|(d, findings)| Committed { id: d.manifest.0.0, findings }).collect())
     }
 }
 

@@ -32,7 +32,9 @@ impl Stage {
     /// Returns where a bolt file is written before it is moved to its name.
     pub(super) fn new_file(&self, file: &TreePathBuf) -> TreePathBuf {
         let Some((folder, name)) = file.as_path().split_last() else { return file.clone() };
-        let name = [b".tranship-", name].concat();
-        folder.child(&name).unwrap_or_default()
+        if self.apart {
+            return layout::staging().as_path().child(name).unwrap_or_default();
+        }
+        folder.child(&[b".tranship-", name].concat()).unwrap_or_default()
     }
 }

@@ -1,0 +1,106 @@
+//! Stores made from text, sinks that fail, and a judge of what a daemon would see.
+
+pub(crate) mod classic;
+pub(crate) mod daemon;
+pub(crate) mod fault;
+pub(crate) mod moved;
+pub(crate) mod scene;
+pub(crate) mod seen;
+pub(crate) mod source;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tranship::error::Result;
+use tranship::format::oci::Platform;
+use tranship::op::transfer::{self, OnConflict, Options, Outcome, Plan, Selection, TargetFacts};
+use tranship::store::containerd::{NAMESPACE, SNAPSHOTTER, Writer};
+use tranship::store::overlay2::Overlay2;
+use tranship::store::{Compression, Progress, Source, Target as _, Writing};
+use tranship::tree::{Sink, Snapshots, Time, Tree};
+
+/// When migrations of tests take place.
+pub(crate) const NOW: Time = Time { seconds: 1_760_000_000, nanos: 123_456_789 };
+
+/// A migration and its choices.
+#[derive(Clone)]
+pub(crate) struct Migration {
+    pub(crate) selection: Selection,
+    pub(crate) on_conflict: OnConflict,
+    pub(crate) compression: Compression,
+    pub(crate) snapshots: Snapshots,
+}
+
+impl Default for Migration {
+    fn default() -> Self {
+        Self {
+            selection: Selection::default(),
+            on_conflict: OnConflict::Keep,
+            compression: Compression::None,
+            snapshots: Snapshots::Auto,
+        }
+    }
+}
+
+impl Migration {
+    pub(crate) fn of(images: &[&str]) -> Self {
+        let images = images.iter().map(|name| (*name).to_owned()).collect();
+        Self { selection: Selection { images, ..Selection::default() }, ..Self::default() }
+    }
+
+    pub(crate) fn all() -> Self {
+        Self { selection: Selection { all: true, ..Selection::default() }, ..Self::default() }
+    }
+
+    pub(crate) fn compression(self, compression: Compression) -> Self {
+        Self { compression, ..self }
+    }
+
+    pub(crate) fn on_conflict(self, on_conflict: OnConflict) -> Self {
+        Self { on_conflict, ..self }
+    }
+
+    pub(crate) fn writer(&self, sink: Arc<dyn Sink>) -> Result<Writer> {
+        let host = Platform {
+            architecture: "amd64".to_owned(),
+            os: "linux".to_owned(),
+            ..Platform::default()
+        };
+        let writing =
+            Writing { compression: self.compression, snapshots: self.snapshots, now: NOW };
+        Writer::open(sink, NAMESPACE, SNAPSHOTTER, &host, writing)
+    }
+
+    pub(crate) fn plan(&self, source: &dyn Source, target: &Writer) -> Result<Plan> {
+        let options = Options {
+            selection: self.selection.clone(),
+            on_conflict: self.on_conflict,
+            compression: self.compression,
+            snapshots: self.snapshots,
+            can_share: false,
+        };
+        let has_blob = |diff_id| target.has_blob(diff_id);
+        let facts = TargetFacts { has_blob: &has_blob, originals: &HashMap::new() };
+        transfer::plan(source.inventory(), target.inventory(), &facts, &options)
+    }
+
+    /// Does it, one layer after the other, so that every run does the same in the same order.
+    pub(crate) fn run(&self, source: &dyn Source, sink: &Arc<dyn Sink>) -> Result<Outcome> {
+        self.watched(source, sink, &())
+    }
+
+    pub(crate) fn watched(
+        &self,
+        source: &dyn Source,
+        sink: &Arc<dyn Sink>,
+        progress: &dyn Progress,
+    ) -> Result<Outcome> {
+        let target = self.writer(Arc::clone(sink))?;
+        let plan = self.plan(source, &target)?;
+        transfer::apply(&plan, source, &target, 1, progress)
+    }
+}
+
+pub(crate) fn open(tree: &Arc<impl Tree + 'static>) -> Overlay2 {
+    Overlay2::open(Arc::clone(tree) as Arc<dyn Tree>, "overlay2").expect("a folder that can be read")
+}
