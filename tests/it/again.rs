@@ -32,7 +32,12 @@ fn any_runs_may_die_one_after_the_other() {
         let scene = Scene::new(base);
         let wrong: Vec<String> =
             (1..=120).into_par_iter().filter_map(|seed| many(&scene, seed).err()).collect();
-        assert!(wrong.is_empty(), "{} seeds:\n{}", wrong.len(), wrong[..wrong.len().min(8)].join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} seeds:\n{}",
+            wrong.len(),
+            wrong[..wrong.len().min(8)].join("\n")
+        );
     }
 }
 
@@ -112,15 +117,18 @@ fn what_is_taken_back_may_be_half_taken_back() {
 fn a_daemon_s_half_made_snapshot_is_not_taken_for_ours() {
     let scene = Scene::new(before());
     let (whole, _) = scene.disturbed(scene.base.clone(), Fault::Never);
-    let renames = whole.log().iter().position(|op| op.ends_with("metadata.db") && op.starts_with("rename"));
+    let renames =
+        whole.log().iter().position(|op| op.ends_with("metadata.db") && op.starts_with("rename"));
     let n = renames.expect("it is moved to its place") + 1;
     let (dead, _) = scene.disturbed(scene.base.clone(), Fault::Dies(n));
     let tree = dead.after(Cut::Synced);
-    let journal = tranship::tree::read(&tree, path("tranship/journal.json")).expect("it is durable");
+    let journal =
+        tranship::tree::read(&tree, path("tranship/journal.json")).expect("it is durable");
     let journal: serde_json::Value = serde_json::from_slice(&journal).expect("JSON");
     let folders = journal["moves"]["folders"].as_object().expect("the commit was begun");
     let (chain, folder) = folders.iter().min_by_key(|(_, n)| n.as_u64()).expect("new snapshots");
-    let (chain, folder) = (chain.parse::<ChainId>().expect("a chain"), folder.as_u64().expect("id"));
+    let (chain, folder) =
+        (chain.parse::<ChainId>().expect("a chain"), folder.as_u64().expect("id"));
     half_made(&tree, chain, folder);
 
     let tree = Arc::new(tree);

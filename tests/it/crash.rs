@@ -8,10 +8,10 @@ use rayon::prelude::*;
 use tranship::digest::Digest;
 use tranship::tree::{Memory, TreePath};
 
+use crate::support::daemon;
 use crate::support::fault::{Cut, Fault, FaultSink, Random};
 use crate::support::scene::{Scene, before, target_of};
 use crate::support::seen::{listing, look};
-use crate::support::daemon;
 
 const CUTS: [Cut; 7] = [
     Cut::Kill,

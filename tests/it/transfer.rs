@@ -111,7 +111,8 @@ fn a_second_run_has_nothing_to_do() {
 #[test]
 fn a_name_that_comes_later_is_all_that_is_added() {
     let one = moved("diff a\n  file a a\nimage x = a\n  name x:1", &Migration::default());
-    let text = "diff a\n  file a a\nimage x = a\n  name x:1\n  name y:2\n  updated 2025-01-01T00:00:00Z";
+    let text =
+        "diff a\n  file a a\nimage x = a\n  name x:1\n  name y:2\n  updated 2025-01-01T00:00:00Z";
     let store = open(&Arc::new(Classic::of(text).tree()));
     let source = Counting::new(&store);
     let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&one.tree);
@@ -206,9 +207,11 @@ fn blobs_that_are_there_are_used_whatever_their_compression() {
 fn a_blob_that_is_damaged_is_made_anew() {
     let theirs = moved(THEIRS, &Migration::default().compression(Compression::Gzip(6)));
     let diff_id = Classic::of(THEIRS).diff_id("a").to_string();
-    let layer = theirs.seen.blobs.iter().find(|(_, blob)| {
-        blob.labels.get("containerd.io/uncompressed") == Some(&diff_id)
-    });
+    let layer = theirs
+        .seen
+        .blobs
+        .iter()
+        .find(|(_, blob)| blob.labels.get("containerd.io/uncompressed") == Some(&diff_id));
     let file = format!("{BLOBS}/{}", &layer.expect("it is there").0["sha256:".len()..]);
     put(&*theirs.tree, &file, b"cut off");
     assert!(!theirs.writer().has_blob(Classic::of(THEIRS).diff_id("a")), "it is of no use");

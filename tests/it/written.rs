@@ -78,7 +78,8 @@ fn a_new_meta_db_is_one_that_any_containerd_opens() {
 #[test]
 fn snapshots_have_names_numbers_and_links_in_both_files() {
     let (moved, classic) = (moved(TWO, &Migration::default()), Classic::of(TWO));
-    let [base, top] = [&["base"][..], &["base", "top"]].map(|chain| classic.chain(chain).to_string());
+    let [base, top] =
+        [&["base"][..], &["base", "top"]].map(|chain| classic.chain(chain).to_string());
     let (meta, backend) = (meta(&moved), backend(&moved));
     let all = bucket(&meta, &["v1", "moby", "snapshots", "overlayfs"]);
     assert_eq!(all.sequence, 4, "two numbers for each");

@@ -21,9 +21,7 @@ use std::collections::BTreeMap;
 use flate2::write::GzEncoder;
 use tranship::digest::{ChainId, ConfigId, DiffId, Digest};
 use tranship::format::tar_split;
-use tranship::tree::{
-    Attributes, Memory, Sink, Special, Time, TreePath, TreePathBuf, path, write,
-};
+use tranship::tree::{Attributes, Memory, Sink, Special, Time, TreePath, TreePathBuf, path, write};
 
 /// When everything in a layer was last changed.
 pub(crate) const MTIME: i64 = 1_600_000_000;

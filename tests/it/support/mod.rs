@@ -102,5 +102,6 @@ impl Migration {
 }
 
 pub(crate) fn open(tree: &Arc<impl Tree + 'static>) -> Overlay2 {
-    Overlay2::open(Arc::clone(tree) as Arc<dyn Tree>, "overlay2").expect("a folder that can be read")
+    Overlay2::open(Arc::clone(tree) as Arc<dyn Tree>, "overlay2")
+        .expect("a folder that can be read")
 }

@@ -101,7 +101,11 @@ impl Scene {
     }
 
     /// Runs the migration on `tree` until `fault`.
-    pub(crate) fn disturbed(&self, tree: Memory, fault: Fault) -> (Arc<FaultSink>, Result<Outcome>) {
+    pub(crate) fn disturbed(
+        &self,
+        tree: Memory,
+        fault: Fault,
+    ) -> (Arc<FaultSink>, Result<Outcome>) {
         let dying = Arc::new(FaultSink::new(tree, fault));
         let sink: Arc<dyn Sink> = Arc::<FaultSink>::clone(&dying);
         let outcome = Migration::default().run(&self.store(), &sink);

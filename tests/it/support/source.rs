@@ -1,7 +1,7 @@
 //! Sources that count what is read of them, and fail when they are told to.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::{Mutex, PoisonError};
 
 use tranship::digest::{BlobId, ChainId};
@@ -55,13 +55,13 @@ struct Counted<'a> {
 }
 
 impl LayerContent for Counted<'_> {
-    fn tar(&self) -> Result<Box<dyn Read + Send + '_>> {
+    fn tar(&self) -> Result<Box<dyn BufRead + Send + '_>> {
         let mut opened = self.source.opened.lock().unwrap_or_else(PoisonError::into_inner);
         *opened.entry(self.chain_id).or_default() += 1;
         let tar = self.content.tar()?;
         Ok(match self.source.broken {
             Some((broken, error)) if broken == self.chain_id => {
-                Box::new(tar.take(600).chain(Broken(error)))
+                Box::new(io::BufReader::new(tar.take(600).chain(Broken(error))))
             }
             _ => tar,
         })
