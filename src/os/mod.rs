@@ -4,6 +4,7 @@
 //! who asked knows which path it asked for, and says so.
 
 mod clone;
+mod dir;
 mod folders;
 mod lock;
 mod root;

@@ -6,18 +6,18 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, StatxFlags, Timespec,
-    Timestamps, UTIME_OMIT, Uid,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, StatxFlags, Timespec, Timestamps,
+    UTIME_OMIT, Uid,
 };
 use rustix::io::Errno;
 
+use super::dir::{FOLDER, names_of, remove_in, step_by_step};
 use super::folders::Folders;
 use super::xattr;
 
@@ -64,9 +64,6 @@ pub struct Root {
 
 const INSIDE: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
-
-const FOLDER: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl Root {
     /// Opens the directory at `path`, whose own links are followed.
@@ -215,7 +212,8 @@ impl Root {
         let (start, size) = (bytes.len(), usize::try_from(size).map_err(io::Error::other)?);
         bytes.reserve_exact(size);
         while bytes.len() - start < size {
-            if rustix::io::read(&file, rustix::buffer::spare_capacity(bytes))? == 0 {
+            let mut read = || rustix::io::read(&file, rustix::buffer::spare_capacity(bytes));
+            if rustix::io::retry_on_intr(&mut read)? == 0 {
                 break;
             }
         }
@@ -371,51 +369,6 @@ fn explained(error: Errno) -> io::Error {
 
 fn is_folder(mode: u32) -> bool {
     FileType::from_raw_mode(mode).is_dir()
-}
-
-/// Opens `path` one name at a time: what `openat2` does, for kernels without it.
-fn step_by_step(root: &OwnedFd, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-    let mut dir = rustix::fs::openat(root, ".", FOLDER, Mode::empty())?;
-    let mut names = path.split(|b| *b == b'/').peekable();
-    while let Some(name) = names.next() {
-        if name == b".." {
-            return Err(Errno::XDEV.into());
-        }
-        if names.peek().is_none() {
-            return Ok(rustix::fs::openat(&dir, name, flags, mode)?);
-        }
-        dir = rustix::fs::openat(&dir, name, FOLDER, Mode::empty())?;
-    }
-    Ok(dir)
-}
-
-fn names_of(dir: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
-    let mut buffer = vec![MaybeUninit::uninit(); 32 << 10];
-    let mut entries = RawDir::new(dir, &mut buffer);
-    let mut names = Vec::new();
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.to_vec());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-/// Removes without recursion by call depth being the only bound: paths on a real file system are at
-/// most a few thousand names deep.
-fn remove_in(dir: &OwnedFd, name: &[u8]) -> io::Result<()> {
-    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        answer => return Ok(answer?),
-    }
-    let below = rustix::fs::openat(dir, name, FOLDER, Mode::empty())?;
-    for inner in names_of(&below)? {
-        remove_in(&below, &inner)?;
-    }
-    Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
 }
 
 /// Returns `path` without links, as the kernel would reach it now.
