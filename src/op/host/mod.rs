@@ -164,7 +164,8 @@ fn facts(
     let prior = prior.filter(|classic| REGISTERED.contains(&classic.driver.as_str()));
     let classic = |store: &StoreHere| {
         let inventory = store.inventory().filter(|_| store.kind == StoreKind::Classic)?;
-        let bytes = sizes(inventory).iter().map(|size| size.total).sum();
+        let bytes =
+            sizes(inventory).iter().fold(0, |sum: u64, size| sum.saturating_add(size.total));
         let (driver, images) = (store.driver.clone(), inventory.images.len() as u64);
         Some(ClassicStore { driver, images, bytes })
     };

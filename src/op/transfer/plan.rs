@@ -132,7 +132,8 @@ pub fn plan(
     for position in parents_first(from, &selected) {
         planner.add(position)?;
     }
-    planner.plan.selected_bytes = selected.iter().map(|i| all_sizes[*i].total).sum();
+    let selected_sizes = selected.iter().map(|i| all_sizes[*i].total);
+    planner.plan.selected_bytes = selected_sizes.fold(0, u64::saturating_add);
     planner.stays(&selected);
     planner.link_parents(&selected);
     planner.estimate();
@@ -356,7 +357,7 @@ impl<'a> Planner<'a> {
             }
         }
         // Folders, manifests and the two bolt files: little, and worth a margin.
-        bytes.needed = bytes.write + bytes.write / 10 + (16 << 20);
+        bytes.needed = bytes.write.saturating_add(bytes.write / 10).saturating_add(16 << 20);
         if steps.is_empty() && self.plan.images.is_empty() {
             *bytes = Bytes::default();
         }

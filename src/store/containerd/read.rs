@@ -1,7 +1,7 @@
 //! Reading a containerd root.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 
@@ -107,7 +107,7 @@ impl Containerd {
     ) -> Result<(Inventory, Kept)> {
         let mut inventory = Inventory::new(StoreKind::Containerd, snapshotter);
         let records = records(tree, namespace, snapshotter)?;
-        let targets = Targets { tree, records: &records, host };
+        let targets = Targets { tree, records: &records, host, configs: Mutex::default() };
         inventory.images = images(&records, &targets, &mut inventory.findings);
         inventory.layers = layers(&inventory.images, &records);
         for (blob, found) in &records.blobs {

@@ -1,10 +1,11 @@
 //! What a record points at: a manifest, or an index with manifests for several platforms.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::read::{Records, document, unreadable};
 use crate::digest::{BlobId, ConfigId, Digest};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::format::oci::{
     Descriptor, ImageConfig, Index, Manifest, Platform, Shape, media_type, shape,
 };
@@ -15,13 +16,15 @@ use crate::tree::Tree;
 /// Indexes in indexes are legal; deeper ones than this were made to be slow.
 const DEEPEST: usize = 8;
 
-/// More manifests than any real image has: Docker's own have a few dozen.
+/// More manifests and indexes than any real image has: Docker's own have a few dozen.
 const MOST_MANIFESTS: usize = 4096;
 
 pub(super) struct Targets<'a> {
     pub(super) tree: &'a dyn Tree,
     pub(super) records: &'a Records,
     pub(super) host: &'a Platform,
+    /// The configs that were read: many manifests may have one.
+    pub(super) configs: Mutex<HashMap<BlobId, Arc<Raw<ImageConfig>>>>,
 }
 
 impl Targets<'_> {
@@ -31,12 +34,23 @@ impl Targets<'_> {
         target: &Descriptor,
     ) -> (Vec<PlatformImage>, Option<usize>, Vec<Finding>) {
         let (mut found, mut findings) = (Vec::new(), Vec::new());
-        let mut todo = vec![(target.clone(), 0)];
+        let (mut todo, mut room) = (vec![(target.clone(), 0)], MOST_MANIFESTS);
+        let mut indexes = HashSet::new();
         while let Some((descriptor, depth)) = todo.pop() {
+            // An index that stands in another twice has nothing new to say.
+            let is_index = media_type::is_index(&descriptor.media_type);
+            if is_index && !indexes.insert(descriptor.digest.clone()) {
+                continue;
+            }
             match self.one(&descriptor) {
-                Ok(Some(One::Index(children))) if depth < DEEPEST => {
+                Ok(Some(One::Index(mut children))) if depth < DEEPEST => {
+                    if children.len() > room {
+                        let what = format!("an image of more than {MOST_MANIFESTS} manifests");
+                        findings.push(unreadable(&Error::corrupt(self.place(&descriptor), what)));
+                        children.truncate(room);
+                    }
+                    room -= children.len();
                     todo.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
-                    todo.truncate(MOST_MANIFESTS);
                 }
                 Ok(Some(One::Manifest(manifest))) => found.push(*manifest),
                 Ok(_) => found.push(absent(&descriptor)),
@@ -48,6 +62,11 @@ impl Targets<'_> {
         }
         let best = best(&found, self.host);
         (found, best, findings)
+    }
+
+    fn place(&self, descriptor: &Descriptor) -> Place {
+        let blob = descriptor.blob().map(super::layout::blob).unwrap_or_default();
+        self.tree.place(blob.as_path())
     }
 
     fn has(&self, descriptor: &Descriptor) -> bool {
@@ -104,15 +123,20 @@ impl Targets<'_> {
         let unpacked = image.chain().last().and_then(|top| self.records.unpacked(*top));
         image.unpacked_size = unpacked.unwrap_or(0);
         image.present = layers_there || unpacked.is_some();
-        image.config = Some((ConfigId(config.0), Arc::new(raw)));
+        image.config = Some((ConfigId(config.0), raw));
         Ok(image)
     }
 
-    fn config(&self, blob: BlobId) -> Result<Raw<ImageConfig>> {
+    fn config(&self, blob: BlobId) -> Result<Arc<Raw<ImageConfig>>> {
+        let known = || self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = known().get(&blob) {
+            return Ok(Arc::clone(config));
+        }
         let bytes = document(self.tree, blob)?;
-        Raw::parse(bytes)
+        let config = Raw::parse(bytes)
             .map_err(|error| error.at(self.tree.place(super::layout::blob(blob).as_path())))
-            .map_err(|error: Error| error.within("an image config"))
+            .map_err(|error: Error| error.within("an image config"))?;
+        Ok(Arc::clone(known().entry(blob).or_insert_with(|| Arc::new(config))))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading the classic store.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
@@ -92,18 +92,20 @@ impl Overlay2 {
         let read: Vec<_> = names
             .par_iter()
             .filter_map(|name| Digest::from_hex(std::str::from_utf8(name).ok()?).ok())
-            .map(|id| self.image(id, known.contains(id.hex().as_bytes())))
+            .map(|id| (id, self.image(id, known.contains(id.hex().as_bytes()))))
             .collect();
-        for image in read {
+        let mut unloadable = HashSet::new();
+        for (id, image) in read {
             match image {
                 Ok(image) => self.inventory.images.push(image),
                 Err(error) => {
+                    unloadable.insert(id);
                     let finding = Finding::of("image-unloadable", Severity::WouldNotLoad, &error);
                     self.inventory.findings.push(finding);
                 }
             }
         }
-        self.add_names();
+        self.add_names(&unloadable);
         let parents: HashSet<_> = self.inventory.images.iter().filter_map(|i| i.parent).collect();
         for image in &mut self.inventory.images {
             image.intermediate = image.names.is_empty() && parents.contains(&image.id);
@@ -164,7 +166,7 @@ impl Overlay2 {
     }
 
     /// Gives the images their names. A file that cannot be read costs the names, not the images.
-    fn add_names(&mut self) {
+    fn add_names(&mut self, unloadable: &HashSet<Digest>) {
         let path = self.layout.repositories();
         let place = || self.tree.place(path.as_path());
         let entries = optional(read(&*self.tree, path.as_path())).and_then(|bytes| {
@@ -181,7 +183,7 @@ impl Overlay2 {
                 return;
             }
         };
-        let mut names: HashMap<Digest, Vec<Name>> = HashMap::new();
+        let mut names: BTreeMap<Digest, Vec<Name>> = BTreeMap::new();
         for entry in entries {
             match entry.reading {
                 Ok((reference, config)) => {
@@ -200,7 +202,9 @@ impl Overlay2 {
             image.names.sort_unstable();
         }
         for (image, names) in names {
-            let what = format!("{} of image {image}, which is not there", names[0]);
+            let names: Vec<_> = names.iter().map(Name::familiar).collect();
+            let why = if unloadable.contains(&image) { "cannot be loaded" } else { "is not there" };
+            let what = format!("{} of image {image}, which {why}", names.join(", "));
             let error = Error::missing(place(), what);
             let finding = Finding::of("name-without-image", Severity::WrongMetadata, &error);
             self.inventory.findings.push(finding);
