@@ -86,7 +86,7 @@ impl<'n, 'a> Namespace<'n, 'a> {
             let _passed_over = all.next_sequence();
             let name = key::BackendKey { namespace: self.name.clone(), number, key: key.clone() };
             let name = name.to_string();
-            if !taken.is_some_and(|taken| taken.child(name.as_bytes()).is_some()) {
+            if taken.is_none_or(|taken| taken.child(name.as_bytes()).is_none()) {
                 break name;
             }
         };
