@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::Platform;
 use crate::digest::{ChainId, DiffId};
@@ -12,26 +12,43 @@ use crate::error::DecodeError;
 use crate::format::raw::or_default;
 use crate::format::time::Timestamp;
 
-/// A reading of an image config.
+/// A reading of an image config: what is asked of very many at once. The rest is in the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ImageConfig {
     /// When the image was made, as written; see [`ImageConfig::created`].
     #[serde(rename = "created")]
     pub created_text: Option<String>,
-    /// Who made it.
-    pub author: Option<String>,
     /// What it runs on.
     #[serde(flatten)]
     pub platform: Platform,
-    /// What a container of it runs and with what, as written.
+    /// What a container of it runs and with what.
     #[serde(deserialize_with = "or_default")]
-    pub config: Map<String, Value>,
+    config: Runs,
     /// The layers. An image without this member is no image to Docker.
     pub rootfs: Option<RootFs>,
     /// How it was made, the first step first.
     #[serde(deserialize_with = "or_default")]
     pub history: Vec<History>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Runs {
+    #[serde(rename = "Labels", deserialize_with = "texts")]
+    labels: Vec<(Box<str>, Box<str>)>,
+}
+
+/// Reads the members that are texts, and passes over the others.
+fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Box<str>, Box<str>)>, D::Error> {
+    let pair = |(name, value): (String, Value)| match value {
+        Value::String(value) => Some((name.into(), value.into())),
+        _ => None,
+    };
+    Ok(match Value::deserialize(from)? {
+        Value::Object(all) => all.into_iter().filter_map(pair).collect(),
+        _ => Vec::new(),
+    })
 }
 
 /// The layers of an image.
@@ -50,16 +67,6 @@ pub struct RootFs {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct History {
-    /// When it was done, as written.
-    pub created: Option<String>,
-    /// What was done.
-    #[serde(deserialize_with = "or_default")]
-    pub created_by: String,
-    /// Who did it.
-    pub author: Option<String>,
-    /// A remark.
-    #[serde(deserialize_with = "or_default")]
-    pub comment: String,
     /// Whether it made no layer.
     #[serde(deserialize_with = "or_default")]
     pub empty_layer: bool,
@@ -108,9 +115,7 @@ impl ImageConfig {
     /// Returns the labels of containers made from this image.
     #[must_use]
     pub fn labels(&self) -> BTreeMap<&str, &str> {
-        let labels = self.config.get("Labels").and_then(Value::as_object);
-        let pairs = labels.into_iter().flatten();
-        pairs.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect()
+        self.config.labels.iter().map(|(name, value)| (&**name, &**value)).collect()
     }
 
     /// Returns how many steps of the history made a layer.
