@@ -16,7 +16,7 @@ use std::io::BufRead;
 pub use progress::Progress;
 
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Finding, Image, Inventory};
 use crate::tree::{Snapshots, Tree, TreePathBuf, optional, path};
 
@@ -102,6 +102,34 @@ pub struct LayerStep {
     pub from: ChainId,
 }
 
+/// What of a layer could not be put into a target, and why.
+#[derive(Debug, Default)]
+pub struct Damage {
+    /// Whether no chain gave the tar, so that no image can have the layer.
+    pub blob: bool,
+    /// The chains that are damaged; others of the same layer may be sound.
+    pub chains: Vec<(ChainId, Error)>,
+}
+
+impl Damage {
+    /// Notes that a chain is damaged.
+    ///
+    /// # Errors
+    /// The error itself if it is not one of the chain: a full or broken target, and a wish to stop.
+    pub fn note(&mut self, chain_id: ChainId, error: Error) -> Result<()> {
+        use std::io::ErrorKind::{
+            PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+        };
+        let stops =
+            [StorageFull, QuotaExceeded, ReadOnlyFilesystem, PermissionDenied].map(Option::Some);
+        if error.kind() == ErrorKind::Refused || stops.contains(&error.io_kind()) {
+            return Err(error);
+        }
+        self.chains.push((chain_id, error));
+        Ok(())
+    }
+}
+
 /// One image to be put into a target.
 #[derive(Clone, Debug)]
 pub struct ImageStep {
@@ -129,13 +157,14 @@ pub trait Target: Send + Sync {
     /// Gets ready for `steps`, in whose order names and numbers are handed out.
     fn begin(&self, steps: &[LayerStep]) -> Result<()>;
 
-    /// Puts a layer, or finds that an interrupted run already has.
+    /// Puts a layer, or finds that an interrupted run already has. What could not be read of it is
+    /// returned, and is no error: only the images that need it are lost.
     fn put_layer(
         &self,
         step: &LayerStep,
         source: &dyn Source,
         progress: &dyn Progress,
-    ) -> Result<()>;
+    ) -> Result<Damage>;
 
     /// Returns the bytes of layers written so far, compressed or copied; not those that are shared.
     fn written(&self) -> u64;

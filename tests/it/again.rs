@@ -111,6 +111,36 @@ fn what_is_taken_back_may_be_half_taken_back() {
     assert!(wrong.is_empty(), "{} times:\n{}", wrong.len(), wrong[..wrong.len().min(8)].join("\n"));
 }
 
+/// A run with other choices throws blobs away. A third makes them again, and the power fails before
+/// they are durable: the journal of the first must not vouch for them.
+#[test]
+fn what_was_thrown_away_is_not_done_any_more() {
+    let scene = Scene::new(Memory::new());
+    let (whole, _) = scene.disturbed(scene.base.clone(), Fault::Never);
+    let commit = whole.log().iter().position(|op| op == "create tranship/metadata.db");
+    let (first, _) = scene.disturbed(scene.base.clone(), Fault::Dies(commit.expect("written") + 1));
+    let [_, gzip, ..] = choices();
+    let wrong: Vec<String> = (30..120usize)
+        .into_par_iter()
+        .filter_map(|n| {
+            let run = |tree: Memory, migration: &Migration, n: usize| {
+                let dying = Arc::new(FaultSink::new(tree, Fault::Dies(n)));
+                let sink: Arc<dyn Sink> = Arc::<FaultSink>::clone(&dying);
+                migration.run(&scene.store(), &sink).map(drop).expect_err("it dies");
+                dying
+            };
+            let second = run(first.after(Cut::Kill), &gzip, 30);
+            let third = run(second.after(Cut::Kill), &Migration::default(), n);
+            let wrong = (0..6).find_map(|seed| {
+                let done = scene.completes(third.after(Cut::Some(seed)), &[]);
+                done.err().map(|what| format!("third to {n}, seed {seed}: {what}"))
+            });
+            wrong
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} times:\n{}", wrong.len(), wrong[..wrong.len().min(8)].join("\n"));
+}
+
 /// The power failed before the commit took its numbers. Then a daemon took them, and died between its
 /// own two files. What it has there is not ours, though number and chain agree.
 #[test]

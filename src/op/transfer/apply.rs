@@ -6,11 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::Plan;
-use crate::digest::{DiffId, Digest};
-use crate::error::{Error, ErrorKind, Result};
+use crate::digest::{ChainId, DiffId, Digest};
+use crate::error::{Error, Result};
 use crate::model::{Finding, Severity};
-use crate::store::Progress;
-use crate::store::{ImageStep, LayerStep, Source, Target};
+use crate::store::{Damage, ImageStep, LayerStep, Progress, Source, Target};
 
 /// An interrupted run loses at most this much work.
 const CHECKPOINT: u64 = 1 << 30;
@@ -72,7 +71,7 @@ pub fn apply(
             scope.spawn(|| work.run());
         }
     });
-    let (damaged, findings, fatal) = work.end();
+    let (lost, fatal) = work.end();
     // What is done is kept for the next run, whatever happens now.
     let kept = target.checkpoint();
     if let Some(error) = fatal {
@@ -80,9 +79,11 @@ pub fn apply(
     }
     kept?;
     progress.phase("commit");
-    let (images, failed) = sound(&plan.images, &damaged);
-    let mut outcome = Outcome { failed, findings, ..Outcome::default() };
-    if !images.is_empty() {
+    let (images, failed) = lost.part(&plan.images);
+    let mut outcome = Outcome { failed, findings: lost.findings, ..Outcome::default() };
+    if images.is_empty() {
+        target.tidy()?;
+    } else {
         let committed = target.commit(&images)?;
         for (image, committed) in images.iter().zip(committed) {
             outcome.moved.push(Moved { id: image.image.id, becomes: committed.id });
@@ -102,7 +103,15 @@ struct Work<'a> {
     next: AtomicUsize,
     stop: AtomicBool,
     since_checkpoint: AtomicU64,
-    found: Mutex<(HashSet<DiffId>, Vec<Finding>, Option<Error>)>,
+    found: Mutex<(Lost, Option<Error>)>,
+}
+
+/// What could not be put.
+#[derive(Default)]
+struct Lost {
+    layers: HashSet<DiffId>,
+    chains: HashSet<ChainId>,
+    findings: Vec<Finding>,
 }
 
 impl<'a> Work<'a> {
@@ -131,10 +140,18 @@ impl<'a> Work<'a> {
             let Some(step) = self.layers.get(self.next.fetch_add(1, Ordering::Relaxed)) else {
                 return;
             };
-            let done = self.target.put_layer(step, self.source, self.progress);
-            match done.and_then(|()| self.checkpoint(step.size)) {
-                Ok(()) => self.progress.layer_done(),
-                Err(error) => self.fail(step, error),
+            let put = self.target.put_layer(step, self.source, self.progress);
+            let put = put.and_then(|damage| self.checkpoint(step.size).map(|()| damage));
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            match put {
+                Ok(damage) => {
+                    found.0.add(step, damage);
+                    self.progress.layer_done();
+                }
+                Err(error) => {
+                    self.stop.store(true, Ordering::Relaxed);
+                    found.1.get_or_insert(error);
+                }
             }
         }
     }
@@ -148,40 +165,43 @@ impl<'a> Work<'a> {
         self.target.checkpoint()
     }
 
-    fn fail(&self, step: &LayerStep, error: Error) {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if stops_everything(&error) {
-            self.stop.store(true, Ordering::Relaxed);
-            found.2.get_or_insert(error);
-            return;
-        }
-        let error = error.within(format_args!("layer {}", step.diff_id));
-        found.0.insert(step.diff_id);
-        found.1.push(Finding::of("layer-damaged", Severity::DataLost, &error));
-    }
-
-    fn end(self) -> (HashSet<DiffId>, Vec<Finding>, Option<Error>) {
-        self.found.into_inner().unwrap_or_else(PoisonError::into_inner)
+    fn end(self) -> (Lost, Option<Error>) {
+        let (mut lost, fatal) = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Threads end in any order; what they found is told in one.
+        lost.findings.sort_by(|a, b| (&a.place.path, &a.what).cmp(&(&b.place.path, &b.what)));
+        (lost, fatal)
     }
 }
 
-/// A full or broken target stops every layer, not only the one at hand.
-fn stops_everything(error: &Error) -> bool {
-    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    let full =
-        |kind| matches!(kind, StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied);
-    error.kind() == ErrorKind::Refused || error.io_kind().is_some_and(full)
-}
-
-/// Parts the images that can be committed from those with a damaged layer.
-fn sound(images: &[ImageStep], damaged: &HashSet<DiffId>) -> (Vec<ImageStep>, Vec<Failed>) {
-    let (mut sound, mut failed) = (Vec::new(), Vec::new());
-    for step in images {
-        let layers = step.image.shown().map(|shown| shown.layers.as_slice()).unwrap_or_default();
-        match layers.iter().find(|layer| damaged.contains(*layer)) {
-            Some(layer) => failed.push(Failed { id: step.image.id, layer: *layer }),
-            None => sound.push(step.clone()),
+impl Lost {
+    fn add(&mut self, step: &LayerStep, damage: Damage) {
+        if damage.blob {
+            self.layers.insert(step.diff_id);
+        }
+        for (chain_id, error) in damage.chains {
+            // A chain that the target has already may have been read for the blob alone.
+            if step.chains.iter().any(|(wanted, _)| *wanted == chain_id) {
+                self.chains.insert(chain_id);
+            }
+            let error = error.within(format_args!("layer {}", step.diff_id));
+            self.findings.push(Finding::of("layer-damaged", Severity::DataLost, &error));
         }
     }
-    (sound, failed)
+
+    /// Parts the images that can be committed from those with a damaged layer.
+    fn part(&self, images: &[ImageStep]) -> (Vec<ImageStep>, Vec<Failed>) {
+        let (mut sound, mut failed) = (Vec::new(), Vec::new());
+        for step in images {
+            let layers = step.image.shown().into_iter();
+            let mut layers = layers.flat_map(|shown| shown.layers.iter().zip(shown.chain()));
+            let lost = |(layer, chain_id): &(&DiffId, ChainId)| {
+                self.layers.contains(*layer) || self.chains.contains(chain_id)
+            };
+            match layers.find(lost) {
+                Some((layer, _)) => failed.push(Failed { id: step.image.id, layer: *layer }),
+                None => sound.push(step.clone()),
+            }
+        }
+        (sound, failed)
+    }
 }

@@ -8,8 +8,7 @@ use super::Writer;
 use crate::digest::ChainId;
 use crate::error::{Error, Result, from_io};
 use crate::format::overlay::Mark;
-use crate::store::Progress;
-use crate::store::{LayerContent, LayerStep, Source, blob};
+use crate::store::{Damage, LayerContent, LayerStep, Progress, Source, blob};
 use crate::tree::{Attributes, Copying, Entry, Metadata, TreePath, copy, sink_error};
 
 impl Writer {
@@ -60,32 +59,58 @@ impl Writer {
         step: &LayerStep,
         source: &dyn Source,
         progress: &dyn Progress,
-    ) -> Result<()> {
+    ) -> Result<Damage> {
         let (has_blob, chains) = self.undone(step);
-        let mut verified = None;
-        if step.blob && !has_blob {
-            let content = source.layer(step.from)?;
-            let blob = self.put_blob(step, &*content, progress)?;
-            let mut state = self.state();
-            state.journal.blobs.insert(step.diff_id, blob);
-            state.written = state.written.saturating_add(blob.size);
-            drop(state);
-            verified = Some(step.from);
-        } else if step.blob {
+        let (mut damage, mut verified) = (Damage::default(), None);
+        if step.blob && has_blob {
             progress.advance(step.size);
+        } else if step.blob {
+            verified = self.blob_of_any(step, source, progress, &mut damage)?;
+            damage.blob = verified.is_none();
         }
         for (chain_id, folder, is_base) in chains {
-            let content = source.layer(chain_id)?;
-            if verified != Some(chain_id) {
-                self.verify(step, &*content, progress)?;
+            if damage.blob || damage.chains.iter().any(|(known, _)| *known == chain_id) {
+                continue;
             }
-            let place = self.stage.snapshot(chain_id, folder);
-            let snapshot = self
-                .put_snapshot(place.as_path(), is_base, &*content)
-                .inspect_err(|_| drop(self.sink.remove(place.as_path())))?;
-            self.state().journal.snapshots.insert(chain_id, snapshot);
+            let put = || -> Result<DoneSnapshot> {
+                let content = source.layer(chain_id)?;
+                if verified != Some(chain_id) {
+                    self.verify(step, &*content, progress)?;
+                }
+                let place = self.stage.snapshot(chain_id, folder);
+                self.put_snapshot(place.as_path(), is_base, &*content)
+                    .inspect_err(|_| drop(self.sink.remove(place.as_path())))
+            };
+            match put() {
+                Ok(snapshot) => _ = self.state().journal.snapshots.insert(chain_id, snapshot),
+                Err(error) => damage.note(chain_id, error)?,
+            }
         }
-        Ok(())
+        Ok(damage)
+    }
+
+    /// Puts the blob, from the first chain of the layer that is sound; returns that.
+    fn blob_of_any(
+        &self,
+        step: &LayerStep,
+        source: &dyn Source,
+        progress: &dyn Progress,
+        damage: &mut Damage,
+    ) -> Result<Option<ChainId>> {
+        let others = step.chains.iter().map(|chain| chain.0).filter(|chain| *chain != step.from);
+        for chain_id in std::iter::once(step.from).chain(others) {
+            let content = source.layer(chain_id);
+            match content.and_then(|content| self.put_blob(step, &*content, progress)) {
+                Ok(blob) => {
+                    let mut state = self.state();
+                    state.journal.blobs.insert(step.diff_id, blob);
+                    state.written = state.written.saturating_add(blob.size);
+                    return Ok(Some(chain_id));
+                }
+                Err(error) => damage.note(chain_id, error)?,
+            }
+        }
+        Ok(None)
     }
 
     /// Returns whether the blob is done, and the snapshots that are not: chain, folder, and whether it

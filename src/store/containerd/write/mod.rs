@@ -25,8 +25,9 @@ use crate::digest::{BlobId, ChainId, DiffId};
 use crate::error::{ErrorKind, Result};
 use crate::format::oci::Platform;
 use crate::model::{Finding, Inventory, LayerBlob, Severity, StoreKind};
-use crate::store::Progress;
-use crate::store::{Committed, Compression, ImageStep, LayerStep, Source, Target, Writing};
+use crate::store::{
+    Committed, Compression, Damage, ImageStep, LayerStep, Progress, Source, Target, Writing,
+};
 use crate::tree::{Kind, Sink, TreePath, optional};
 use stage::Stage;
 
@@ -152,7 +153,7 @@ impl Target for Writer {
         step: &LayerStep,
         source: &dyn Source,
         progress: &dyn Progress,
-    ) -> Result<()> {
+    ) -> Result<Damage> {
         self.layer(step, source, progress)
     }
 
