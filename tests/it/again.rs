@@ -8,11 +8,13 @@ use tranship::format::containerd::{key, value};
 use tranship::store::Compression;
 use tranship::tree::{Memory, Sink, Tree, path, write};
 
-use crate::support::Migration;
+use crate::support::classic::Classic;
 use crate::support::daemon::edit;
 use crate::support::fault::{Cut, Fault, FaultSink, Random};
+use crate::support::moved::moved;
 use crate::support::scene::{Scene, before, difference};
 use crate::support::seen::{BACKEND, FOLDERS, Seen, leftovers, look};
+use crate::support::{Migration, open};
 
 /// What a run may be asked to do.
 fn choices() -> [Migration; 4] {
@@ -83,6 +85,33 @@ fn many(scene: &Scene, seed: u64) -> Result<(), String> {
     }
 }
 
+/// Layers that are all worth a checkpoint, by many threads at once.
+#[test]
+fn a_run_of_many_threads_may_die_too() {
+    let mut text = String::new();
+    for n in 0..12 {
+        text += &format!("diff d{n}\n  file f{n} text*99\n  size 2000000000\n");
+        text += &format!("image i{n} = d{n}\n  name i:{n}\n");
+    }
+    let store = open(&Arc::new(Classic::of(&text).tree()));
+    let threads = Migration { jobs: 6, ..Migration::default() };
+    let whole = moved(&text, &threads).seen;
+    for n in (1..700).step_by(23) {
+        let dying = Arc::new(FaultSink::new(Memory::new(), Fault::Dies(n)));
+        let sink: Arc<dyn Sink> = Arc::<FaultSink>::clone(&dying);
+        let _ = threads.run(&store, &sink);
+        for cut in [Cut::Kill, Cut::Synced, Cut::NamesOnly, Cut::Some(n as u64)] {
+            let tree = Arc::new(dying.after(cut));
+            let seen = look(&*tree).unwrap_or_else(|what| panic!("to {n}, {cut:?}: {what}"));
+            assert!(seen == whole || seen == Seen::default(), "to {n}, {cut:?}");
+            let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&tree);
+            threads.run(&store, &sink).expect("nothing fails");
+            assert_eq!(look(&*tree).as_ref(), Ok(&whole), "to {n}, {cut:?}");
+            assert_eq!(leftovers(&*tree), [""; 0], "to {n}, {cut:?}");
+        }
+    }
+}
+
 /// A run that takes a half-done commit back may die at any point of that.
 #[test]
 fn what_is_taken_back_may_be_half_taken_back() {
@@ -120,7 +149,8 @@ fn what_was_thrown_away_is_not_done_any_more() {
     let commit = whole.log().iter().position(|op| op == "create tranship/metadata.db");
     let (first, _) = scene.disturbed(scene.base.clone(), Fault::Dies(commit.expect("written") + 1));
     let [_, gzip, ..] = choices();
-    let wrong: Vec<String> = (30..120usize)
+    let begun = |op: &String| op.starts_with("create tranship/blobs/.tranship-");
+    let wrong: Vec<String> = (10..60usize)
         .into_par_iter()
         .filter_map(|n| {
             let run = |tree: Memory, migration: &Migration, n: usize| {
@@ -129,7 +159,9 @@ fn what_was_thrown_away_is_not_done_any_more() {
                 migration.run(&scene.store(), &sink).map(drop).expect_err("it dies");
                 dying
             };
-            let second = run(first.after(Cut::Kill), &gzip, 30);
+            let until = run(first.after(Cut::Kill), &gzip, 60).log().iter().position(begun);
+            let until = until.expect("the layers are packed again") + 1;
+            let second = run(first.after(Cut::Kill), &gzip, until);
             let third = run(second.after(Cut::Kill), &Migration::default(), n);
             let wrong = (0..6).find_map(|seed| {
                 let done = scene.completes(third.after(Cut::Some(seed)), &[]);

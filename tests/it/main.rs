@@ -5,8 +5,10 @@
 mod again;
 mod bad_input;
 mod crash;
+mod full_disk;
 mod host;
 mod layers;
+mod live;
 mod stopped;
 mod support;
 mod transfer;

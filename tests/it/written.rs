@@ -10,7 +10,7 @@ use tranship::format::oci::{classic_save_manifest, media_type};
 use tranship::store::Compression;
 use tranship::tree::{Memory, Time, Tree, TreePathBuf, path, read};
 
-use crate::support::classic::{ARRIVED, Classic, MTIME};
+use crate::support::classic::{ARRIVED, Classic, MTIME, owner};
 use crate::support::moved::{Moved, moved};
 use crate::support::seen::{BACKEND, BLOBS, FOLDERS, META, bolt, children, id, listing};
 use crate::support::{Migration, NOW};
@@ -195,7 +195,8 @@ fn a_base_layer_has_no_marks_of_overlayfs() {
     let moved = moved(TWO, &Migration::default());
     let base = |name: &str| file(&moved, &["base"], name);
     assert_eq!(base("fs/bin/old"), [""; 0], "a whiteout hides nothing below a base layer");
-    assert_eq!(base("fs/var"), [format!("fs/var Dir 755 0:0 {MTIME} x1 (0, 0) []")]);
+    let (uid, gid) = owner();
+    assert_eq!(base("fs/var"), [format!("fs/var Dir 755 {uid}:{gid} {MTIME} x1 (0, 0) []")]);
     let [bin] = base("fs/bin").try_into().expect("one folder");
     assert!(bin.ends_with("[(\"user.kept\", \"yes\")]"), "{bin}");
     let [root] = base("fs").try_into().expect("one folder");
@@ -206,7 +207,11 @@ fn a_base_layer_has_no_marks_of_overlayfs() {
 fn an_upper_layer_keeps_what_it_hides() {
     let moved = moved(TWO, &Migration::default());
     let top = |name: &str| file(&moved, &["base", "top"], name);
-    assert_eq!(top("fs/bin/bash"), [format!("fs/bin/bash Char 0 0:0 {MTIME} x1 (0, 0) []")]);
+    let (uid, gid) = owner();
+    assert_eq!(
+        top("fs/bin/bash"),
+        [format!("fs/bin/bash Char 0 {uid}:{gid} {MTIME} x1 (0, 0) []")]
+    );
     let [var] = top("fs/var").try_into().expect("one folder");
     assert!(var.ends_with("[(\"trusted.overlay.opaque\", \"y\")]"), "{var}");
     let [root] = top("fs").try_into().expect("one folder");

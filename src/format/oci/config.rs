@@ -36,11 +36,14 @@ pub struct ImageConfig {
 #[serde(default)]
 struct Runs {
     #[serde(rename = "Labels", deserialize_with = "texts")]
-    labels: Vec<(Box<str>, Box<str>)>,
+    labels: Pairs,
 }
 
+/// Names with values, as small as they can be: there may be very many configs.
+type Pairs = Vec<(Box<str>, Box<str>)>;
+
 /// Reads the members that are texts, and passes over the others.
-fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Box<str>, Box<str>)>, D::Error> {
+fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Pairs, D::Error> {
     let pair = |(name, value): (String, Value)| match value {
         Value::String(value) => Some((name.into(), value.into())),
         _ => None,

@@ -12,7 +12,7 @@ use crate::digest::{BlobId, ChainId, DiffId};
 use crate::error::Result;
 use crate::format::time::Timestamp;
 use crate::store::Writing;
-use crate::tree::{Sink, TreePath, TreePathBuf, optional, read, write};
+use crate::tree::{Attributes, Sink, TreePath, TreePathBuf, optional, read, sink_error};
 
 /// A layer blob that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,14 +70,16 @@ impl Journal {
     }
 
     /// Makes all that was written durable, and then, under its name, the journal that says so.
-    pub(super) fn write(&self, sink: &dyn Sink) -> Result<()> {
+    pub(super) fn write(&self, sink: &dyn Sink, attributes: &Attributes) -> Result<()> {
         if !sink.can_stage() {
             return Ok(());
         }
         let new = layout::new_journal();
         sink.remove(new.as_path())?;
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        write(sink, new.as_path(), 0o600, &bytes)?;
+        let mut file = sink.create(new.as_path(), attributes)?;
+        file.write_all(&bytes).map_err(|error| sink_error(sink, new.as_path(), error))?;
+        file.finish()?;
         sink.sync()?;
         sink.rename(new.as_path(), layout::journal().as_path())?;
         sink.sync()

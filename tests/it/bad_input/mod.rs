@@ -3,6 +3,7 @@
 
 mod records;
 mod store;
+mod target;
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use tranship::model::{Finding, Severity};
 use tranship::store::Source as _;
 use tranship::tree::{Attributes, Memory, Sink, Special, TreePath, path};
 
-use crate::support::classic::Classic;
+use crate::support::classic::{Classic, owner};
 use crate::support::seen::{leftovers, listing, look};
 use crate::support::{Migration, open};
 
@@ -109,7 +110,9 @@ fn check(case: &Case) -> Result<(), String> {
 }
 
 /// Puts something that is no file in the place of one.
-fn instead(tree: &Memory, file: &str, special: &Special) {
+pub(crate) fn instead(tree: &dyn Sink, file: &str, special: &Special) {
     tree.remove(path(file)).expect("below the root");
-    tree.put(path(file), special, &Attributes::root(0o644)).expect("a free name");
+    let (uid, gid) = owner();
+    let attributes = Attributes { uid, gid, ..Attributes::root(0o644) };
+    tree.put(path(file), special, &attributes).expect("a free name");
 }

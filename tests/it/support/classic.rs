@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use flate2::write::GzEncoder;
 use tranship::digest::{ChainId, ConfigId, DiffId, Digest};
 use tranship::format::tar_split;
-use tranship::tree::{Attributes, Memory, Sink, Special, Time, TreePath, TreePathBuf, path, write};
+use tranship::tree::{Attributes, Memory, Sink, Special, Time, TreePath, TreePathBuf, path};
 
 /// When everything in a layer was last changed.
 pub(crate) const MTIME: i64 = 1_600_000_000;
@@ -196,7 +196,7 @@ impl Classic {
         let file = self.content(&image.title);
         let bytes = self.config_bytes(&image.title);
         let mtime = Some(Time { seconds: ARRIVED, nanos: 0 });
-        let attributes = Attributes { mtime, ..Attributes::root(0o600) };
+        let attributes = Attributes { mtime, ..mine(0o600) };
         put_as(sink, path(&file), &bytes, &attributes);
         let notes = [
             ("parent", image.parent.as_ref().map(|parent| self.config(parent).to_string())),
@@ -306,7 +306,7 @@ impl Diff {
         }
         let to = format!("../{}/diff", cache_id(chain)).into_bytes();
         let link = format!("overlay2/l/{}", short(chain));
-        sink.put(path(&link), &Special::Symlink(to), &Attributes::default()).expect("a free name");
+        sink.put(path(&link), &Special::Symlink(to), &mine(0o777)).expect("a free name");
         self.write_files(sink, &format!("{files}/diff"));
     }
 
@@ -381,7 +381,17 @@ fn short(chain: ChainId) -> String {
 
 fn attributes(mode: u16) -> Attributes {
     let mtime = Some(Time { seconds: MTIME, nanos: 0 });
-    Attributes { mtime, ..Attributes::root(mode) }
+    Attributes { mtime, ..mine(mode) }
+}
+
+/// Who owns the files of a store: whoever runs the tests, who need not be root.
+pub(crate) fn owner() -> (u32, u32) {
+    (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw())
+}
+
+fn mine(mode: u16) -> Attributes {
+    let (uid, gid) = owner();
+    Attributes { uid, gid, ..Attributes::root(mode) }
 }
 
 fn dir(sink: &dyn Sink, name: &str) {
@@ -391,7 +401,7 @@ fn dir(sink: &dyn Sink, name: &str) {
 /// Writes a file, in the place of one of that name.
 pub(crate) fn put(sink: &dyn Sink, name: &str, bytes: &[u8]) {
     sink.remove(path(name)).expect("a path below the root");
-    write(sink, path(name), 0o644, bytes).expect("its parent is there");
+    put_as(sink, path(name), bytes, &mine(0o644));
 }
 
 fn put_as(sink: &dyn Sink, path: TreePath<'_>, bytes: &[u8], attributes: &Attributes) {

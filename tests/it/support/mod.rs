@@ -29,6 +29,9 @@ pub(crate) struct Migration {
     pub(crate) on_conflict: OnConflict,
     pub(crate) compression: Compression,
     pub(crate) snapshots: Snapshots,
+    /// One layer after the other, unless more is asked for: then every run does the same in the same
+    /// order.
+    pub(crate) jobs: usize,
 }
 
 impl Default for Migration {
@@ -38,6 +41,7 @@ impl Default for Migration {
             on_conflict: OnConflict::Keep,
             compression: Compression::None,
             snapshots: Snapshots::Auto,
+            jobs: 1,
         }
     }
 }
@@ -84,7 +88,6 @@ impl Migration {
         transfer::plan(source.inventory(), target.inventory(), &facts, &options)
     }
 
-    /// Does it, one layer after the other, so that every run does the same in the same order.
     pub(crate) fn run(&self, source: &dyn Source, sink: &Arc<dyn Sink>) -> Result<Outcome> {
         self.watched(source, sink, &())
     }
@@ -97,7 +100,7 @@ impl Migration {
     ) -> Result<Outcome> {
         let target = self.writer(Arc::clone(sink))?;
         let plan = self.plan(source, &target)?;
-        transfer::apply(&plan, source, &target, 1, progress)
+        transfer::apply(&plan, source, &target, self.jobs, progress)
     }
 }
 

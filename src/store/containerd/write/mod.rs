@@ -164,7 +164,7 @@ impl Target for Writer {
     fn checkpoint(&self) -> Result<()> {
         let _alone = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         let journal = self.state().journal.clone();
-        journal.write(&*self.sink)
+        journal.write(&*self.sink, &self.attributes(0o600))
     }
 
     fn tidy(&self) -> Result<()> {

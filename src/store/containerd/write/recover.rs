@@ -25,7 +25,7 @@ impl Writer {
         let mut journal = found.of_use(self.writing);
         self.drop_what_is_gone(&mut journal)?;
         if journal != found {
-            journal.write(&*self.sink)?;
+            journal.write(&*self.sink, &self.attributes(0o600))?;
         }
         journal.sweep(&*self.sink)?;
         self.state().journal = journal;
