@@ -14,7 +14,7 @@ use crate::support::fault::{Cut, Fault, FaultSink, Random};
 use crate::support::moved::moved;
 use crate::support::scene::{Scene, before, difference};
 use crate::support::seen::{BACKEND, FOLDERS, Seen, leftovers, look};
-use crate::support::{Migration, open};
+use crate::support::{Migration, nothing_is, open};
 
 /// What a run may be asked to do.
 fn choices() -> [Migration; 4] {
@@ -34,12 +34,7 @@ fn any_runs_may_die_one_after_the_other() {
         let scene = Scene::new(base);
         let wrong: Vec<String> =
             (1..=120).into_par_iter().filter_map(|seed| many(&scene, seed).err()).collect();
-        assert!(
-            wrong.is_empty(),
-            "{} seeds:\n{}",
-            wrong.len(),
-            wrong[..wrong.len().min(8)].join("\n")
-        );
+        nothing_is(&wrong);
     }
 }
 
@@ -137,7 +132,7 @@ fn what_is_taken_back_may_be_half_taken_back() {
             wrong.collect::<Vec<_>>()
         })
         .collect();
-    assert!(wrong.is_empty(), "{} times:\n{}", wrong.len(), wrong[..wrong.len().min(8)].join("\n"));
+    nothing_is(&wrong);
 }
 
 /// A run with other choices throws blobs away. A third makes them again, and the power fails before
@@ -163,14 +158,13 @@ fn what_was_thrown_away_is_not_done_any_more() {
             let until = until.expect("the layers are packed again") + 1;
             let second = run(first.after(Cut::Kill), &gzip, until);
             let third = run(second.after(Cut::Kill), &Migration::default(), n);
-            let wrong = (0..6).find_map(|seed| {
+            (0..6).find_map(|seed| {
                 let done = scene.completes(third.after(Cut::Some(seed)), &[]);
                 done.err().map(|what| format!("third to {n}, seed {seed}: {what}"))
-            });
-            wrong
+            })
         })
         .collect();
-    assert!(wrong.is_empty(), "{} times:\n{}", wrong.len(), wrong[..wrong.len().min(8)].join("\n"));
+    nothing_is(&wrong);
 }
 
 /// The power failed before the commit took its numbers. Then a daemon took them, and died between its

@@ -8,10 +8,10 @@ use rayon::prelude::*;
 use tranship::digest::Digest;
 use tranship::tree::{Memory, TreePath};
 
-use crate::support::daemon;
 use crate::support::fault::{Cut, Fault, FaultSink, Random};
 use crate::support::scene::{Scene, before, target_of};
 use crate::support::seen::{listing, look};
+use crate::support::{daemon, nothing_is};
 
 const CUTS: [Cut; 7] = [
     Cut::Kill,
@@ -172,8 +172,7 @@ image pulled = base + pulled
         let all = 1..=self.scene.operations;
         let wrong: Vec<String> =
             all.into_par_iter().flat_map_iter(|n| work(n).into_iter().flatten()).collect();
-        let shown = &wrong[..wrong.len().min(10)];
-        assert!(wrong.is_empty(), "{} times:\n{}", wrong.len(), shown.join("\n"));
+        nothing_is(&wrong);
     }
 
     fn is_new(&self, tree: &Memory) -> bool {

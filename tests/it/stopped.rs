@@ -10,12 +10,12 @@ use tranship::model::Severity;
 use tranship::store::{Progress, Source as _};
 use tranship::tree::{Memory, Sink};
 
-use crate::support::Migration;
 use crate::support::classic::Classic;
 use crate::support::fault::{Cut, Fault};
 use crate::support::scene::{STORE, Scene, before};
 use crate::support::seen::look;
 use crate::support::source::Counting;
+use crate::support::{Migration, nothing_is};
 
 /// Wishes to stop once it has heard of progress so often.
 struct Until(AtomicUsize);
@@ -86,7 +86,7 @@ fn a_target_that_fills_up_stops_the_run_and_loses_nothing() {
             .into_par_iter()
             .filter_map(|n| Some(format!("operation {n}: {}", full(&scene, n).err()?)))
             .collect();
-        assert!(wrong.is_empty(), "{}", wrong[..wrong.len().min(8)].join("\n"));
+        nothing_is(&wrong);
     }
 }
 

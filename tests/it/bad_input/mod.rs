@@ -13,7 +13,7 @@ use tranship::tree::{Attributes, Memory, Sink, Special, TreePath, path};
 
 use crate::support::classic::{Classic, owner};
 use crate::support::seen::{leftovers, listing, look};
-use crate::support::{Migration, open};
+use crate::support::{Migration, nothing_is, open};
 
 pub(crate) const STORE: &str = "
 diff base
@@ -62,7 +62,7 @@ fn run(cases: Vec<Case>) {
         .iter()
         .filter_map(|case| Some(format!("{}: {}", case.name, check(case).err()?)))
         .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    nothing_is(&wrong);
 }
 
 fn check(case: &Case) -> Result<(), String> {

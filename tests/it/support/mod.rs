@@ -108,3 +108,10 @@ pub(crate) fn open(tree: &Arc<impl Tree + 'static>) -> Overlay2 {
     Overlay2::open(Arc::clone(tree) as Arc<dyn Tree>, "overlay2")
         .expect("a folder that can be read")
 }
+
+/// Fails with the first of what is wrong, if anything is.
+#[track_caller]
+pub(crate) fn nothing_is(wrong: &[String]) {
+    let first = wrong.iter().take(8).map(String::as_str).collect::<Vec<_>>().join("\n");
+    assert!(wrong.is_empty(), "{} times:\n{first}", wrong.len());
+}
