@@ -52,7 +52,7 @@ fn many(scene: &Scene, seed: u64) -> Result<(), String> {
         };
         let dying = Arc::new(FaultSink::new(tree, Fault::Dies(n)));
         let sink: Arc<dyn Sink> = Arc::<FaultSink>::clone(&dying);
-        let _ = choices()[which].run(&scene.store(), &sink);
+        let _ = choices()[which].run(&scene.store, &sink);
         let log = dying.log();
         let at = log.get(n - 1).map_or("the end", String::as_str);
         told.push_str(&format!("; choice {which} to {n} ({at}), {cut:?}"));
@@ -61,7 +61,7 @@ fn many(scene: &Scene, seed: u64) -> Result<(), String> {
     }
     let tree = Arc::new(tree);
     let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&tree);
-    let last = Migration::default().run(&scene.store(), &sink);
+    let last = Migration::default().run(&scene.store, &sink);
     last.map_err(|error| format!("{told}: {error}"))?;
     let seen = look(&*tree).map_err(|what| format!("{told}: {what}"))?;
     // What an image without a name is kept by depends on how its layers are compressed.
@@ -151,7 +151,7 @@ fn what_was_thrown_away_is_not_done_any_more() {
             let run = |tree: Memory, migration: &Migration, n: usize| {
                 let dying = Arc::new(FaultSink::new(tree, Fault::Dies(n)));
                 let sink: Arc<dyn Sink> = Arc::<FaultSink>::clone(&dying);
-                migration.run(&scene.store(), &sink).map(drop).expect_err("it dies");
+                migration.run(&scene.store, &sink).map(drop).expect_err("it dies");
                 dying
             };
             let until = run(first.after(Cut::Kill), &gzip, 60).log().iter().position(begun);
@@ -189,7 +189,7 @@ fn a_daemon_s_half_made_snapshot_is_not_taken_for_ours() {
 
     let tree = Arc::new(tree);
     let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&tree);
-    Migration::default().run(&scene.store(), &sink).expect("nothing fails");
+    Migration::default().run(&scene.store, &sink).expect("nothing fails");
     assert_eq!(look(&*tree), Ok(scene.new.clone()), "all is made anew");
     let file = format!("{FOLDERS}/{folder}/fs/half");
     tree.stat(path(&file)).expect("what the daemon made is the daemon's");

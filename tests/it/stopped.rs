@@ -35,11 +35,10 @@ impl Progress for Until {
 #[test]
 fn a_run_that_is_cancelled_loses_no_layer_it_has_done() {
     let scene = Scene::new(before());
-    let layers = scene.store().inventory().layers.len();
+    let layers = scene.store.inventory().layers.len();
     let mut stops = 0;
     for after in 0.. {
-        let store = scene.store();
-        let source = Counting::new(&store);
+        let source = Counting::new(&scene.store);
         let target = Arc::new(scene.base.clone());
         let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&target);
         let until = Until(AtomicUsize::new(after));
@@ -62,8 +61,7 @@ fn a_run_that_is_cancelled_loses_no_layer_it_has_done() {
 #[test]
 fn a_source_that_cannot_be_read_to_its_end_costs_the_images_that_need_it() {
     let (scene, classic) = (Scene::new(Memory::new()), Classic::of(STORE));
-    let store = scene.store();
-    let mut source = Counting::new(&store);
+    let mut source = Counting::new(&scene.store);
     source.broken = Some((classic.chain(&["base", "data"]), io::ErrorKind::UnexpectedEof));
     let target = Arc::new(Memory::new());
     let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&target);

@@ -9,7 +9,7 @@ use tranship::format::bbolt::{self, Db, Options};
 use tranship::format::containerd::value;
 use tranship::format::oci::Platform;
 use tranship::model::{Finding, Inventory, Severity};
-use tranship::store::Source as _;
+use tranship::store::Source;
 use tranship::store::containerd::{Containerd, NAMESPACE, SNAPSHOTTER};
 use tranship::tree::{Memory, Sink, Special, Tree, path, read};
 
@@ -51,7 +51,7 @@ fn survives(
     tree: &Memory,
     file: &str,
     bytes: &[u8],
-    migrate: bool,
+    migrated: Option<&dyn Source>,
 ) -> std::result::Result<(), String> {
     let tree = tree.clone();
     put(&tree, file, bytes);
@@ -61,11 +61,10 @@ fn survives(
             return Err(format!("{error}"));
         }
     }
-    if migrate {
-        let store = open_classic(&Arc::new(super::Classic::of(super::STORE).tree()));
+    if let Some(store) = migrated {
         let target = Arc::new(tree);
         let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&target);
-        let moved = Migration::default().run(&store, &sink);
+        let moved = Migration::default().run(store, &sink);
         let now = read(&*target, path(file)).map_err(|error| error.to_string())?;
         match moved {
             Err(_) if now == bytes => {}
@@ -76,9 +75,10 @@ fn survives(
     Ok(())
 }
 
-/// Tries every one of `harms` on both files.
+/// Tries every one of `harms` on both files, and now and then a migration too.
 fn all_survive(harms: impl Fn(&[u8]) -> Vec<(String, Vec<u8>)>) {
-    let target = moved(SMALL, &Migration::default()).tree;
+    let target = moved("diff a\n  file a a\nimage x = a\n  name x:1", &Migration::default()).tree;
+    let store = open_classic(&Arc::new(super::Classic::of(SMALL).tree()));
     for file in [META, BACKEND] {
         let sound = small_pages(&target, file);
         let harmed = harms(&sound);
@@ -87,7 +87,8 @@ fn all_survive(harms: impl Fn(&[u8]) -> Vec<(String, Vec<u8>)>) {
             .into_par_iter()
             .enumerate()
             .filter_map(|(i, (name, bytes))| {
-                let result = survives(&target, file, &bytes, i % 64 == 0);
+                let migrated = i.is_multiple_of(32).then_some(&store as &dyn Source);
+                let result = survives(&target, file, &bytes, migrated);
                 Some(format!("{file}, {name}: {}", result.err()?))
             })
             .collect();

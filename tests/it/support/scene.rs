@@ -74,6 +74,7 @@ pub(crate) fn before() -> Memory {
 
 pub(crate) struct Scene {
     pub(crate) source: Arc<Memory>,
+    pub(crate) store: Overlay2,
     /// The target as it is before.
     pub(crate) base: Memory,
     pub(crate) old: Seen,
@@ -85,19 +86,16 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new(base: Memory) -> Self {
         let source = Arc::new(Classic::of(STORE).tree());
+        let store = open(&source);
         let undisturbed = Arc::new(FaultSink::new(base.clone(), Fault::Never));
         let sink: Arc<dyn Sink> = Arc::<FaultSink>::clone(&undisturbed);
-        let outcome = Migration::default().run(&open(&source), &sink).expect("nothing fails");
+        let outcome = Migration::default().run(&store, &sink).expect("nothing fails");
         assert_eq!((outcome.moved.len(), outcome.findings.len()), (4, 0));
         let old = look(&base).expect("a sound target");
         let new = look(undisturbed.tree()).expect("a sound result");
         assert_eq!(leftovers(undisturbed.tree()), [""; 0], "an undisturbed run cleans up");
         assert_eq!(new.records.len(), old.records.len() + 5, "all names, and one image without");
-        Self { source, base, old, new, operations: undisturbed.log().len() }
-    }
-
-    pub(crate) fn store(&self) -> Overlay2 {
-        open(&self.source)
+        Self { source, store, base, old, new, operations: undisturbed.log().len() }
     }
 
     /// Runs the migration on `tree` until `fault`.
@@ -108,7 +106,7 @@ impl Scene {
     ) -> (Arc<FaultSink>, Result<Outcome>) {
         let dying = Arc::new(FaultSink::new(tree, fault));
         let sink: Arc<dyn Sink> = Arc::<FaultSink>::clone(&dying);
-        let outcome = Migration::default().run(&self.store(), &sink);
+        let outcome = Migration::default().run(&self.store, &sink);
         (dying, outcome)
     }
 
@@ -128,8 +126,8 @@ impl Scene {
         tree: Memory,
         done: &[ChainId],
     ) -> std::result::Result<(), String> {
-        let (tree, store) = (Arc::new(tree), self.store());
-        let source = Counting::new(&store);
+        let tree = Arc::new(tree);
+        let source = Counting::new(&self.store);
         let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&tree);
         let outcome = Migration::default().run(&source, &sink);
         outcome.map_err(|error| format!("the next run: {error}"))?;
@@ -152,8 +150,7 @@ impl Scene {
         let Some(bytes) = file else { return Vec::new() };
         let journal: serde_json::Value = serde_json::from_slice(&bytes).expect("it was durable");
         let has = |part: &str, key: String| journal[part].get(key).is_some();
-        let store = self.store();
-        let layers = store.inventory().layers.iter();
+        let layers = self.store.inventory().layers.iter();
         let is_done = |chain: ChainId, diff: DiffId| {
             has("snapshots", chain.to_string()) && has("blobs", diff.to_string())
         };
