@@ -8,6 +8,7 @@ mod dir;
 mod folders;
 mod lock;
 mod root;
+mod stream;
 mod xattr;
 
 pub use clone::{copy_data, reflink};
@@ -15,3 +16,4 @@ pub use lock::{LockFile, is_held};
 pub use root::{
     Attributes, DirEntry, Root, Stat, is_dir, make_dirs, open_path, path_of, real_path,
 };
+pub use stream::Stream;

@@ -1,7 +1,7 @@
 //! A directory of this machine, to read and to write.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     TreePathBuf, Xattrs, too_large,
 };
 use crate::error::{Error, Place, Result};
-use crate::os::{self, Root, Stat};
+use crate::os::{self, Root, Stat, Stream};
 
 /// A directory of this machine as a [`Tree`].
 #[derive(Debug)]
@@ -176,7 +176,7 @@ impl Sink for LiveSink {
     ) -> Result<Box<dyn FileSink + 'a>> {
         let file = self.io(path, self.live.root.create(path.as_bytes()))?;
         let (path, attributes) = (path.to_owned(), attributes.clone());
-        Ok(Box::new(LiveFile { sink: self, path, attributes, file, length: 0 }))
+        Ok(Box::new(LiveFile { sink: self, path, attributes, stream: Stream::new(file) }))
     }
 
     fn make_dir(&self, path: TreePath<'_>, mode: u16) -> Result<()> {
@@ -257,8 +257,7 @@ struct LiveFile<'a> {
     sink: &'a LiveSink,
     path: TreePathBuf,
     attributes: Attributes,
-    file: File,
-    length: u64,
+    stream: Stream,
 }
 
 /// Shorter runs of zeros are written: a hole saves nothing there.
@@ -267,24 +266,21 @@ const HOLE: usize = 4096;
 impl Write for LiveFile<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.len() >= HOLE && bytes.iter().all(|b| *b == 0) {
-            self.length += bytes.len() as u64;
-            self.file.seek(SeekFrom::Start(self.length))?;
+            self.stream.skip(bytes.len() as u64)?;
             return Ok(bytes.len());
         }
-        let written = self.file.write(bytes)?;
-        self.length += written as u64;
-        Ok(written)
+        self.stream.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.stream.flush()
     }
 }
 
 impl FileSink for LiveFile<'_> {
     fn finish(self: Box<Self>) -> Result<u64> {
         let path = self.path.as_path();
-        self.sink.io(path, self.file.set_len(self.length))?;
+        self.sink.io(path, self.stream.finish())?;
         self.sink.attributes(path, &self.attributes, false)
     }
 }
