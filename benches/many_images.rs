@@ -44,14 +44,14 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let containerd = dir.join("containerd");
     let words = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let place = |path: &Path| path.display().to_string();
-    measure("status, classic", &[words("status --root"), vec![place(&root)]].concat(), ROUNDS)?;
-    measure("images, classic", &[words("images --root"), vec![place(&root)]].concat(), ROUNDS)?;
+    measure("status, classic", &[words("status"), vec![place(&root)]].concat(), ROUNDS)?;
+    measure("images, classic", &[words("images"), vec![place(&root)]].concat(), ROUNDS)?;
     if !containerd.exists() {
         let how = "migrate --quiet --to containerd --compress none --snapshots none --all --root";
         let into = vec![place(&root), "--into".to_owned(), place(&containerd)];
         measure("migrate", &[words(how), into].concat(), 1)?;
     }
-    measure("status, both", &[words("status --root"), vec![place(&root)]].concat(), ROUNDS)?;
+    measure("status, both", &[words("status"), vec![place(&root)]].concat(), ROUNDS)?;
     Ok(())
 }
 
@@ -66,7 +66,7 @@ fn measure(what: &str, args: &[String], rounds: usize) -> io::Result<()> {
         let figures: Option<Vec<f64>> =
             said.lines().last().map(|l| l.split(' ').filter_map(|n| n.parse().ok()).collect());
         match figures.as_deref() {
-            Some(&[wall, user, system, peak]) => runs.push([wall, user + system, peak / 1024.0]),
+            Some(&[wall, user, system, peak]) if output.status.success() => runs.push([wall, user + system, peak / 1024.0]),
             _ => return Err(io::Error::other(said)),
         }
     }
