@@ -5,6 +5,7 @@
 
 mod copy;
 mod live;
+mod many;
 mod memory;
 mod path;
 mod resolve;
@@ -17,6 +18,7 @@ use std::io::{self, Read, Write};
 
 pub use copy::{Copied, Copying, Snapshots, copy};
 pub use live::{Live, LiveSink};
+pub use many::{THREADS, many};
 pub use memory::Memory;
 pub use path::{TreePath, TreePathBuf, path};
 pub use resolve::{clean, resolve};

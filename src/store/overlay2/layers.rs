@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rayon::prelude::*;
-
 use super::layout::Layout;
 use crate::digest::{ChainId, DiffId, Digest};
 use crate::error::{DecodeError, Error, Result};
 use crate::format::docker::layerdb;
 use crate::model::{Finding, Severity};
-use crate::tree::{Tree, optional, read_within};
+use crate::tree::{Tree, many, optional, read_within};
 
 /// One folder of layerdb.
 #[derive(Clone, Debug)]
@@ -34,10 +32,9 @@ pub(super) fn load(
     let names = optional(tree.names(layout.layers().as_path()))?.unwrap_or_default();
     let is_layer = |name: &Vec<u8>| Digest::from_hex(std::str::from_utf8(name).ok()?).ok();
     let chain_ids: Vec<_> = names.iter().filter_map(is_layer).map(ChainId).collect();
-    let read = |chain_id: &ChainId| (*chain_id, entry(tree, layout, *chain_id));
-    let read: Vec<_> = chain_ids.par_iter().map(read).collect();
+    let read = many(&chain_ids, |chain_id| entry(tree, layout, *chain_id));
     let (mut entries, mut findings) = (HashMap::new(), Vec::new());
-    for (chain_id, entry) in read {
+    for (chain_id, entry) in chain_ids.into_iter().zip(read) {
         match entry {
             Ok(entry) => _ = entries.insert(chain_id, entry),
             Err(error) => {

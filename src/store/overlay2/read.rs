@@ -5,11 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
-use rayon::prelude::*;
 
 use super::layers::{self, Entry};
 use super::layout::Layout;
-use super::readers::{Readers, with_many};
 use super::tarball::Tarball;
 use crate::digest::{BlobId, ChainId, ConfigId, Digest};
 use crate::error::{Error, Result};
@@ -23,7 +21,7 @@ use crate::model::{
 };
 use crate::store::blob::Verified;
 use crate::store::{Document, LayerContent, Source};
-use crate::tree::{Tree, TreePathBuf, optional, read, read_within};
+use crate::tree::{Tree, TreePathBuf, many, optional, read, read_within};
 
 /// The classic store of one graph driver, its inventory read.
 ///
@@ -31,7 +29,6 @@ use crate::tree::{Tree, TreePathBuf, optional, read, read_within};
 /// overlay2 alone.
 pub struct Overlay2 {
     tree: Arc<dyn Tree>,
-    readers: Readers,
     layout: Layout,
     layers: BTreeMap<ChainId, Entry>,
     inventory: Inventory,
@@ -50,10 +47,6 @@ impl Overlay2 {
     /// Where not even the folders can be read. Damage is in the inventory's findings.
     pub fn open(tree: Arc<dyn Tree>, driver: &str) -> Result<Self> {
         let layout = Layout::new(driver);
-        with_many(|| Self::read(tree, layout, driver))
-    }
-
-    fn read(tree: Arc<dyn Tree>, layout: Layout, driver: &str) -> Result<Self> {
         let (layers, findings) = layers::load(&*tree, &layout)?;
         let mut inventory = Inventory::new(StoreKind::Classic, driver);
         inventory.findings = findings;
@@ -62,7 +55,7 @@ impl Overlay2 {
             (*id, Layer { diff_id, parent, size })
         };
         inventory.layers = layers.iter().map(layer).collect();
-        let mut store = Self { tree, readers: Readers::default(), layout, layers, inventory };
+        let mut store = Self { tree, layout, layers, inventory };
         store.read_images()?;
         Ok(store)
     }
@@ -89,13 +82,11 @@ impl Overlay2 {
             optional(self.tree.names(self.layout.contents().as_path()))?.unwrap_or_default();
         let known = optional(self.tree.names(self.layout.all_metadata().as_path()))?;
         let known: HashSet<Vec<u8>> = known.unwrap_or_default().into_iter().collect();
-        let read: Vec<_> = names
-            .par_iter()
-            .filter_map(|name| Digest::from_hex(std::str::from_utf8(name).ok()?).ok())
-            .map(|id| (id, self.image(id, known.contains(id.hex().as_bytes()))))
-            .collect();
+        let id = |name: &Vec<u8>| Digest::from_hex(std::str::from_utf8(name).ok()?).ok();
+        let ids: Vec<_> = names.iter().filter_map(id).collect();
+        let read = many(&ids, |id| self.image(*id, known.contains(id.hex().as_bytes())));
         let mut unloadable = HashSet::new();
-        for (id, image) in read {
+        for (id, image) in ids.into_iter().zip(read) {
             match image {
                 Ok(image) => self.inventory.images.push(image),
                 Err(error) => {
@@ -254,13 +245,7 @@ impl LayerContent for Content<'_> {
         })?;
         let entries = Entries::new(BufReader::new(MultiGzDecoder::new(BufReader::new(file))));
         let place = self.store.tree.place(self.files.as_path());
-        let tarball = Tarball::new(
-            &self.store.tree,
-            &self.store.readers,
-            self.files.clone(),
-            record,
-            entries,
-        );
+        let tarball = Tarball::new(&self.store.tree, self.files.clone(), record, entries);
         Ok(Box::new(Verified::new(tarball, self.entry.diff_id.0, place)))
     }
 

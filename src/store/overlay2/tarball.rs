@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use super::piece::{OpenFile, Piece};
-use super::readers::Readers;
+use super::readers;
 use crate::error::{Error, Place, Result};
 use crate::format::tar_split::{Entries, Entry};
 use crate::tree::{Tree, TreePathBuf};
@@ -26,7 +26,6 @@ const AHEAD: u64 = 4 << 20;
 /// name of the file that has it.
 pub(super) struct Tarball<'a, R: BufRead> {
     tree: &'a Arc<dyn Tree>,
-    readers: &'a Readers,
     root: Arc<TreePathBuf>,
     record: TreePathBuf,
     entries: Entries<R>,
@@ -52,14 +51,12 @@ impl<'a, R: BufRead> Tarball<'a, R> {
     /// Returns the tar of the layer whose files lie in `root`, as the record `entries` describes it.
     pub(super) fn new(
         tree: &'a Arc<dyn Tree>,
-        readers: &'a Readers,
         root: TreePathBuf,
         record: TreePathBuf,
         entries: Entries<R>,
     ) -> Self {
         Self {
             tree,
-            readers,
             root: Arc::new(root),
             record,
             entries,
@@ -121,7 +118,7 @@ impl<'a, R: BufRead> Tarball<'a, R> {
         let read = move || piece.read(&*tree, root.as_path(), buffer);
         // Nothing else can be done before a small layer's only piece is read.
         let alone = self.ended && self.ahead.is_empty();
-        if alone { Readers::now(read) } else { self.readers.start(read) }
+        if alone { readers::now(read) } else { readers::start(read) }
     }
 
     /// Has bytes at hand, unless there are no more.
@@ -215,9 +212,9 @@ mod tests {
     }
 
     fn read(tree: Arc<Memory>, record: &[u8]) -> (Vec<u8>, Option<String>) {
-        let (tree, readers): (Arc<dyn Tree>, _) = (tree, Readers::default());
+        let tree: Arc<dyn Tree> = tree;
         let (root, place) = (path("diff").to_owned(), path("record").to_owned());
-        let mut tarball = Tarball::new(&tree, &readers, root, place, Entries::new(record));
+        let mut tarball = Tarball::new(&tree, root, place, Entries::new(record));
         let mut bytes = Vec::new();
         let error = tarball.read_to_end(&mut bytes).err();
         (bytes, error.map(|error| error.to_string()))

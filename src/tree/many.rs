@@ -1,0 +1,60 @@
+//! Many small files looked at at once.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// They wait more than they work, so there are more than cores: from a cold disk, 16 threads read
+/// small files four times as fast as one, and 32 hardly faster than 16.
+pub const THREADS: usize = 16;
+
+/// How many items a thread takes at once. Fewer in all are not worth a second thread.
+const BLOCK: usize = 16;
+
+/// Returns what `look` says of each of `items`, in their order, asked by many threads.
+///
+/// For waiting, that is: these are more threads than cores. Other than in a pool, whoever calls this
+/// only waits for it and is never lent to another task, so it may be called from anywhere.
+pub fn many<T: Sync, R: Send>(items: &[T], look: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done: Vec<(usize, Vec<R>)> = Vec::new();
+        loop {
+            let start = next.fetch_add(BLOCK, Ordering::Relaxed);
+            let rest = items.get(start..).unwrap_or_default();
+            if rest.is_empty() {
+                return done;
+            }
+            done.push((start, rest.iter().take(BLOCK).map(&look).collect()));
+        }
+    };
+    let mut blocks = thread::scope(|scope| {
+        let others = 1..THREADS.min(items.len().div_ceil(BLOCK));
+        // With fewer threads than wanted it takes longer.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = others.filter_map(start).collect();
+        let mut blocks = work();
+        for other in others {
+            blocks.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        blocks
+    });
+    blocks.sort_unstable_by_key(|(start, _)| *start);
+    blocks.into_iter().flat_map(|(_, block)| block).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_in_order() {
+        for count in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 1000] {
+            let items: Vec<_> = (0..count).collect();
+            assert_eq!(
+                many(&items, |item| item * 2),
+                items.iter().map(|i| i * 2).collect::<Vec<_>>()
+            );
+        }
+    }
+}
