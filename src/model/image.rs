@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::format::oci::{Descriptor, ImageConfig, Platform};
-use crate::format::raw::Raw;
 use crate::format::reference::Reference;
 use crate::tree::Time;
 
@@ -71,7 +70,7 @@ pub struct PlatformImage {
     /// The platform it says it is for.
     pub platform: Platform,
     /// The config with its digest, where it is there and can be read.
-    pub config: Option<(ConfigId, Arc<Raw<ImageConfig>>)>,
+    pub config: Option<(ConfigId, Arc<ImageConfig>)>,
     /// The layers, base first.
     pub layers: Vec<DiffId>,
     /// Whether all that is needed to run it is there.

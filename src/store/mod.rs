@@ -175,8 +175,8 @@ pub trait Target: Send + Sync {
     /// Removes what an interrupted run left, when there is nothing to go on with.
     fn tidy(&self) -> Result<()>;
 
-    /// Makes the images visible, all or none; returns what became of each, in order.
-    fn commit(&self, images: &[ImageStep]) -> Result<Vec<Committed>>;
+    /// Makes the images of `source` visible, all or none; returns what became of each, in order.
+    fn commit(&self, images: &[ImageStep], source: &dyn Source) -> Result<Vec<Committed>>;
 }
 
 impl ImageStep {

@@ -37,7 +37,7 @@ fn store<'a>(seen: &'a Seen, inventory: &'a Inventory) -> impl Iterator<Item = I
 
 fn row(seen: &Seen, image: &Image, size: Sizes, containers: u64) -> ImageRow {
     let shown = image.shown();
-    let config = shown.and_then(|manifest| manifest.config.as_ref()).map(|(_, raw)| &raw.value);
+    let config = shown.and_then(|manifest| manifest.config.as_ref()).map(|(_, config)| config);
     let labels = config.map(|config| config.labels()).unwrap_or_default();
     let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
     let is_image = |manifest: &&PlatformImage| manifest.role == Role::Image;

@@ -84,7 +84,7 @@ pub fn apply(
     if images.is_empty() {
         target.tidy()?;
     } else {
-        let committed = target.commit(&images)?;
+        let committed = target.commit(&images, source)?;
         for (image, committed) in images.iter().zip(committed) {
             outcome.moved.push(Moved { id: image.image.id, becomes: committed.id });
             outcome.findings.extend(committed.findings);

@@ -9,7 +9,7 @@ use crate::error::{Error, Place, Result};
 use crate::format::oci::{
     Descriptor, ImageConfig, Index, Manifest, Platform, Shape, media_type, shape,
 };
-use crate::format::raw::{Raw, decode};
+use crate::format::raw::decode;
 use crate::model::{Finding, PlatformImage, Role};
 use crate::tree::Tree;
 
@@ -24,7 +24,7 @@ pub(super) struct Targets<'a> {
     pub(super) records: &'a Records,
     pub(super) host: &'a Platform,
     /// The configs that were read: many manifests may have one.
-    pub(super) configs: Mutex<HashMap<BlobId, Arc<Raw<ImageConfig>>>>,
+    pub(super) configs: Mutex<HashMap<BlobId, Arc<ImageConfig>>>,
 }
 
 impl Targets<'_> {
@@ -114,26 +114,26 @@ impl Targets<'_> {
             return Ok(image);
         }
         let Some(config) = manifest.config.blob() else { return Ok(image) };
-        let raw = self.config(config)?;
+        let read = self.config(config)?;
         let place = || self.tree.place(super::layout::blob(config).as_path());
-        image.layers = raw.value.diff_ids().map_err(|error| error.at(place()))?;
+        image.layers = read.diff_ids().map_err(|error| error.at(place()))?;
         if descriptor.platform.is_none() {
-            image.platform = raw.value.platform.clone();
+            image.platform = read.platform.clone();
         }
         let unpacked = image.chain().last().and_then(|top| self.records.unpacked(*top));
         image.unpacked_size = unpacked.unwrap_or(0);
         image.present = layers_there || unpacked.is_some();
-        image.config = Some((ConfigId(config.0), raw));
+        image.config = Some((ConfigId(config.0), read));
         Ok(image)
     }
 
-    fn config(&self, blob: BlobId) -> Result<Arc<Raw<ImageConfig>>> {
+    fn config(&self, blob: BlobId) -> Result<Arc<ImageConfig>> {
         let known = || self.configs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(config) = known().get(&blob) {
             return Ok(Arc::clone(config));
         }
         let bytes = document(self.tree, blob)?;
-        let config = Raw::parse(bytes)
+        let config = decode(&bytes)
             .map_err(|error| error.at(self.tree.place(super::layout::blob(blob).as_path())))
             .map_err(|error: Error| error.within("an image config"))?;
         Ok(Arc::clone(known().entry(blob).or_insert_with(|| Arc::new(config))))

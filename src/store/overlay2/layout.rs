@@ -55,6 +55,10 @@ impl Layout {
         self.image(&["imagedb", "content", "sha256"])
     }
 
+    pub(super) fn content(&self, image: Digest) -> TreePathBuf {
+        self.image(&["imagedb", "content", "sha256", &image.hex()])
+    }
+
     pub(super) fn all_metadata(&self) -> TreePathBuf {
         self.image(&["imagedb", "metadata", "sha256"])
     }

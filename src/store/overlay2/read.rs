@@ -13,7 +13,7 @@ use crate::digest::{BlobId, ChainId, ConfigId, Digest};
 use crate::error::{Error, Result};
 use crate::format::docker::repositories;
 use crate::format::oci::ImageConfig;
-use crate::format::raw::Raw;
+use crate::format::raw::decode;
 use crate::format::tar_split::Entries;
 use crate::format::time::Timestamp;
 use crate::model::{
@@ -106,19 +106,13 @@ impl Overlay2 {
 
     /// Reads one image as the daemon does at start (moby v28 image/store.go restore).
     fn image(&self, id: Digest, has_metadata: bool) -> Result<Image> {
-        let path = self.layout.contents().as_path().child(id.hex().as_bytes()).unwrap_or_default();
+        let path = self.layout.content(id);
         let place = || self.tree.place(path.as_path());
-        let bytes = read(&*self.tree, path.as_path())?;
-        let found = Digest::of(&bytes);
-        if found != id {
-            let what = format!("{} bytes hash to {found}, wanted {id}", bytes.len());
-            return Err(Error::corrupt(place(), what));
-        }
-        let config: Raw<ImageConfig> = Raw::parse(bytes).map_err(|error| error.at(place()))?;
-        if config.value.rootfs.is_none() {
+        let config: ImageConfig = decode(&self.config(id)?).map_err(|error| error.at(place()))?;
+        if config.rootfs.is_none() {
             return Err(Error::corrupt(place(), "an image config without `rootfs`"));
         }
-        let diff_ids = config.value.diff_ids().map_err(|error| error.at(place()))?;
+        let diff_ids = config.diff_ids().map_err(|error| error.at(place()))?;
         let chain = ChainId::chain(&diff_ids);
         if let Some(missing) = chain.iter().find(|chain_id| !self.layers.contains_key(*chain_id)) {
             let what = format!("the image's layer {missing} is missing or damaged");
@@ -129,7 +123,7 @@ impl Overlay2 {
         let manifest = PlatformImage {
             manifest: None,
             role: Role::Image,
-            platform: config.value.platform.clone(),
+            platform: config.platform.clone(),
             layers: diff_ids,
             present: true,
             content_size: 0,
@@ -148,6 +142,18 @@ impl Overlay2 {
             intermediate: false,
             originals: Vec::new(),
         })
+    }
+
+    /// Reads the config of an image: all that this store keeps under its digest.
+    fn config(&self, id: Digest) -> Result<Vec<u8>> {
+        let path = self.layout.content(id);
+        let bytes = read(&*self.tree, path.as_path())?;
+        let found = Digest::of(&bytes);
+        if found != id {
+            let what = format!("{} bytes hash to {found}, wanted {id}", bytes.len());
+            return Err(Error::corrupt(self.tree.place(path.as_path()), what));
+        }
+        Ok(bytes)
     }
 
     fn note(&self, image: Digest, key: &str) -> Result<Option<String>> {
@@ -223,8 +229,7 @@ impl Source for Overlay2 {
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {
-        let place = self.tree.place(self.layout.contents().as_path());
-        Err(Error::missing(place, format!("the classic store keeps no document {blob}")))
+        Ok(Document { bytes: self.config(blob.0)?, labels: Vec::new() })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::format::compression::{self, SNIFF};
 use crate::format::oci::{classic_save_manifest, media_type};
 use crate::store::containerd::layout;
-use crate::store::{Compression, ImageStep};
+use crate::store::{Compression, ImageStep, Source};
 use crate::tree::TreePath;
 
 /// What an image is written as.
@@ -27,24 +27,20 @@ pub(super) struct LayerPart {
 
 impl Writer {
     /// Returns the documents of `image`, all of whose layers must have been put.
-    pub(super) fn documents(&self, image: &ImageStep) -> Result<Documents> {
+    pub(super) fn documents(&self, image: &ImageStep, source: &dyn Source) -> Result<Documents> {
         let incomplete =
             |what: String| Error::missing(self.sink.tree().place(TreePath::ROOT), what);
-        let (config_id, config) = image
-            .image
-            .shown()
-            .and_then(|manifest| manifest.config.clone())
-            .ok_or_else(|| incomplete(format!("no config of image {}", image.image.id)))?;
+        let config = source.document(BlobId(image.config.0))?.bytes;
         let diff_ids = image.image.shown().map(|m| m.layers.clone()).unwrap_or_default();
         let part = |diff_id: &DiffId| {
             self.part(*diff_id)?.ok_or_else(|| incomplete(format!("layer {diff_id} was not put")))
         };
         let layers = diff_ids.iter().map(part).collect::<Result<Vec<_>>>()?;
         let parts: Vec<_> = layers.iter().map(|l| (l.media_type, l.blob, l.size)).collect();
-        let manifest = classic_save_manifest((config_id, config.bytes.len() as u64), &parts);
+        let manifest = classic_save_manifest((image.config, config.len() as u64), &parts);
         Ok(Documents {
             manifest: (BlobId(Digest::of(&manifest)), manifest),
-            config: (config_id, config.bytes.clone()),
+            config: (image.config, config),
             layers,
             top: ChainId::chain(&diff_ids).last().copied(),
         })

@@ -171,8 +171,8 @@ impl Target for Writer {
         self.clean_up()
     }
 
-    fn commit(&self, images: &[ImageStep]) -> Result<Vec<Committed>> {
-        let documents = images.iter().map(|image| self.documents(image));
+    fn commit(&self, images: &[ImageStep], source: &dyn Source) -> Result<Vec<Committed>> {
+        let documents = images.iter().map(|image| self.documents(image, source));
         let documents = documents.collect::<Result<Vec<_>>>()?;
         self.publish(images, &documents)?;
         // The images are there. What could not be cleaned up is no reason to say that they are not.
