@@ -33,7 +33,7 @@ pub(super) fn step_by_step(
 }
 
 pub(super) fn names_of(dir: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
-    let mut buffer = vec![MaybeUninit::uninit(); 32 << 10];
+    let mut buffer = [MaybeUninit::uninit(); 16 << 10];
     let mut entries = RawDir::new(dir, &mut buffer);
     let mut names = Vec::new();
     while let Some(entry) = entries.next() {

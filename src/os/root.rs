@@ -125,13 +125,10 @@ impl Root {
         Ok(folder)
     }
 
-    /// Returns the names in a folder, and keeps the folder open for what will be asked about them.
-    fn read_dir(&self, path: &[u8]) -> io::Result<(Arc<OwnedFd>, Vec<Vec<u8>>)> {
+    fn read_dir(&self, path: &[u8]) -> io::Result<(OwnedFd, Vec<Vec<u8>>)> {
         let (above, name) = self.parent(path)?;
         let dir = rustix::fs::openat(&above, name, FOLDER, Mode::empty()).map_err(explained)?;
         let names = names_of(&dir)?;
-        let dir = Arc::new(dir);
-        self.folders.put(path, Arc::clone(&dir));
         Ok((dir, names))
     }
 
@@ -167,7 +164,7 @@ impl Root {
 
     /// Returns the names in the folder `path`, sorted by their bytes.
     pub fn names(&self, path: &[u8]) -> io::Result<Vec<Vec<u8>>> {
-        Ok(self.read_dir(path)?.1)
+        self.read_dir(path).map(|(_, names)| names)
     }
 
     /// Returns the names in the folder `path` with what they are, sorted by their bytes.
@@ -180,6 +177,10 @@ impl Root {
                 Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
+        }
+        // A walk goes on with the folders in it.
+        if entries.iter().any(|entry| is_folder(entry.stat.mode)) {
+            self.folders.put(path, Arc::new(dir));
         }
         Ok(entries)
     }
