@@ -8,8 +8,8 @@ use std::thread;
 /// small files four times as fast as one, and 32 hardly faster than 16.
 pub const THREADS: usize = 16;
 
-/// How many items a thread takes at once. Fewer in all are not worth a second thread.
-const BLOCK: usize = 16;
+/// With fewer items for each, a thread more is not worth its start.
+const EACH: usize = 16;
 
 /// Returns what `look` says of each of `items`, in their order, asked by many threads.
 ///
@@ -18,29 +18,26 @@ const BLOCK: usize = 16;
 pub fn many<T: Sync, R: Send>(items: &[T], look: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut done: Vec<(usize, Vec<R>)> = Vec::new();
+        let mut done = Vec::new();
         loop {
-            let start = next.fetch_add(BLOCK, Ordering::Relaxed);
-            let rest = items.get(start..).unwrap_or_default();
-            if rest.is_empty() {
-                return done;
-            }
-            done.push((start, rest.iter().take(BLOCK).map(&look).collect()));
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { return done };
+            done.push((at, look(item)));
         }
     };
-    let mut blocks = thread::scope(|scope| {
-        let others = 1..THREADS.min(items.len().div_ceil(BLOCK));
+    let mut done = thread::scope(|scope| {
+        let others = 1..THREADS.min(items.len().div_ceil(EACH));
         // With fewer threads than wanted it takes longer.
         let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
         let others: Vec<_> = others.filter_map(start).collect();
-        let mut blocks = work();
+        let mut done = work();
         for other in others {
-            blocks.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            done.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
-        blocks
+        done
     });
-    blocks.sort_unstable_by_key(|(start, _)| *start);
-    blocks.into_iter().flat_map(|(_, block)| block).collect()
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, answer)| answer).collect()
 }
 
 #[cfg(test)]
@@ -49,7 +46,7 @@ mod tests {
 
     #[test]
     fn answers_come_in_order() {
-        for count in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 1000] {
+        for count in [0, 1, EACH - 1, EACH, EACH + 1, 1000] {
             let items: Vec<_> = (0..count).collect();
             assert_eq!(
                 many(&items, |item| item * 2),
