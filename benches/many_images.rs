@@ -51,7 +51,9 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         let into = vec![place(&root), "--into".to_owned(), place(&containerd)];
         measure("migrate", &[words(how), into].concat(), 1)?;
     }
-    measure("status, both", &[words("status"), vec![place(&root)]].concat(), ROUNDS)?;
+    let daemon = place(&containerd.join("containerd/daemon"));
+    measure("status, containerd", &[words("status"), vec![daemon.clone()]].concat(), ROUNDS)?;
+    measure("images, containerd", &[words("images"), vec![daemon]].concat(), ROUNDS)?;
     Ok(())
 }
 
@@ -66,7 +68,9 @@ fn measure(what: &str, args: &[String], rounds: usize) -> io::Result<()> {
         let figures: Option<Vec<f64>> =
             said.lines().last().map(|l| l.split(' ').filter_map(|n| n.parse().ok()).collect());
         match figures.as_deref() {
-            Some(&[wall, user, system, peak]) if output.status.success() => runs.push([wall, user + system, peak / 1024.0]),
+            Some(&[wall, user, system, peak]) if output.status.success() => {
+                runs.push([wall, user + system, peak / 1024.0])
+            }
             _ => return Err(io::Error::other(said)),
         }
     }

@@ -96,6 +96,7 @@ pub(crate) fn status() -> Status {
         images,
         containers,
         bytes: Some(bytes),
+        bytes_estimated: false,
         open_by_daemon: !hidden,
         hidden,
     };

@@ -18,6 +18,9 @@ use crate::error::Result;
 /// configuration, images can seem gone although the other store still holds them. This reads what
 /// is on disk, says what is hidden, and which store each Docker will choose at its next start, with
 /// the reason. It changes nothing, and daemons may run.
+///
+/// SIZE is what a store takes on disk, counted file by file. Of a store with very many files it is
+/// the sum of what the store has on record, and marked with `~`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

@@ -4,7 +4,7 @@ use super::finding;
 use crate::cli::rows::StoreKind;
 use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
 use crate::model::next_start::{Choice, Store};
-use crate::op::host::{DataRoot, Host, Seen, disk_bytes};
+use crate::op::host::{DataRoot, Host, Seen, room};
 
 pub(super) fn rows(host: &Host) -> Status {
     Status { roots: host.roots.iter().map(root).collect() }
@@ -27,13 +27,15 @@ fn root(root: &DataRoot) -> RootRow {
 }
 
 fn store(seen: &Seen) -> StoreRow {
+    let room = room(&seen.here).ok();
     StoreRow {
         store: seen.here.kind,
         driver: seen.here.driver.clone(),
         path: seen.here.place.clone(),
         images: seen.inventory().map_or(0, |found| found.images.len() as u64),
         containers: seen.inventory().map_or(0, |found| found.containers.len() as u64),
-        bytes: disk_bytes(&*seen.here.tree, &seen.here.folders).ok(),
+        bytes: room.map(|room| room.bytes),
+        bytes_estimated: room.is_some_and(|room| !room.counted),
         open_by_daemon: seen.open_by_daemon.unwrap_or(false),
         hidden: seen.hidden,
     }

@@ -46,11 +46,16 @@ fn stores(stores: &[StoreRow], width: Option<usize>) -> String {
             store.driver.clone(),
             store.images.to_string(),
             store.containers.to_string(),
-            store.bytes.map_or_else(String::new, units::size),
+            size(store),
             state(store).to_owned(),
         ]
     };
     table(&columns, &stores.iter().map(cells).collect::<Vec<_>>(), width)
+}
+
+fn size(store: &StoreRow) -> String {
+    let about = if store.bytes_estimated { "~" } else { "" };
+    store.bytes.map_or_else(String::new, |bytes| format!("{about}{}", units::size(bytes)))
 }
 
 fn state(store: &StoreRow) -> &'static str {
@@ -108,7 +113,7 @@ fn held_by(store: &StoreRow) -> String {
         0 => String::new(),
         n => format!(" and {}", count(n, "container")),
     };
-    let size = store.bytes.map_or_else(String::new, |bytes| format!(" ({})", units::size(bytes)));
+    let size = store.bytes.map_or_else(String::new, |_| format!(" ({})", size(store)));
     let images = count(store.images, "image");
     format!("{images}{containers}{size} in the {} store", store.store.name())
 }

@@ -46,6 +46,10 @@ pub struct StoreRow {
     pub containers: u64,
     /// The bytes it takes on disk; null where they were not counted.
     pub bytes: Option<u64>,
+    /// Whether there are too many files to look at each, so that `bytes` is the sum of what the store
+    /// itself has on record.
+    #[serde(default)]
+    pub bytes_estimated: bool,
     /// Whether a daemon has it open now.
     pub open_by_daemon: bool,
     /// Whether the daemon that uses this data root will not show it.

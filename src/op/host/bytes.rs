@@ -1,53 +1,187 @@
-//! How much room folders take.
+//! How much room a store takes.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
-use crate::tree::{Kind, Metadata, Tree, TreePath, TreePathBuf, many, optional};
+use crate::model::Inventory;
+use crate::store::open::StoreHere;
+use crate::tree::{Entry, Kind, Metadata, Tree, TreePath, TreePathBuf, many, optional, walk};
 
-/// Returns the bytes that `folders` take on disk, files with several names counted once.
+/// How much room a store takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Whether every file was looked at. Otherwise they were too many for a first glance, and the
+    /// store's own records were added up: these leave out metadata, and know nothing of blocks.
+    pub counted: bool,
+}
+
+/// So many files are looked at in less than a second, unless the disk is slow.
+const MOST: u64 = 200_000;
+
+/// With what describes it, a layer is seldom fewer files and folders.
+const OF_A_LAYER: u64 = 8;
+
+/// Returns how much room a store takes.
 ///
 /// # Errors
 /// What the tree says of anything but a folder that is not there.
-pub fn disk_bytes(tree: &dyn Tree, folders: &[TreePathBuf]) -> Result<u64> {
-    let counted = Mutex::default();
-    let (mut total, mut level) = (0, Vec::new());
-    for folder in folders {
-        let Some(metadata) = optional(tree.stat(folder.as_path()))? else { continue };
-        total += metadata.allocated;
-        level.extend((metadata.kind == Kind::Dir).then(|| folder.clone()));
-    }
-    // Level by level: most folders of a store lie beside each other.
-    while !level.is_empty() {
-        let looked = many(&level, |folder| inside(tree, folder.as_path(), &counted));
-        level.clear();
-        for found in looked {
-            let (bytes, folders) = found?;
-            total += bytes;
-            level.extend(folders);
-        }
-    }
-    Ok(total)
+pub fn room(here: &StoreHere) -> Result<Room> {
+    room_within(here, MOST)
 }
 
-/// Returns the bytes of what is in `folder` itself, and the folders among it.
-fn inside(
-    tree: &dyn Tree,
-    folder: TreePath<'_>,
-    counted: &Mutex<HashSet<u64>>,
-) -> Result<(u64, Vec<TreePathBuf>)> {
-    let is_first = |metadata: &Metadata| {
-        metadata.nlink <= 1
-            || metadata.kind == Kind::Dir
-            || counted.lock().unwrap_or_else(PoisonError::into_inner).insert(metadata.ino)
+fn room_within(here: &StoreHere, most: u64) -> Result<Room> {
+    let Some(inventory) = here.inventory() else {
+        let count = Count::new(u64::MAX);
+        return Ok(Room { bytes: count.all(&*here.tree, &here.folders)?, counted: true });
     };
-    let (mut bytes, mut folders) = (0, Vec::new());
-    for entry in tree.list(folder)? {
-        bytes += if is_first(&entry.metadata) { entry.metadata.allocated } else { 0 };
-        if entry.metadata.kind == Kind::Dir {
-            folders.extend(folder.child(&entry.name));
+    let count = Count::new(most);
+    let layers = inventory.layers.len() as u64;
+    if layers.saturating_mul(OF_A_LAYER) <= most {
+        let bytes = count.all(&*here.tree, &here.folders)?;
+        if !count.is_over() {
+            return Ok(Room { bytes, counted: true });
         }
     }
-    Ok((bytes, folders))
+    Ok(Room { bytes: recorded(inventory), counted: false })
+}
+
+fn recorded(inventory: &Inventory) -> u64 {
+    let layers = inventory.layers.values().map(|layer| layer.size);
+    let blobs = inventory.blobs.values().map(|blob| blob.size);
+    layers.chain(blobs).fold(0, u64::saturating_add)
+}
+
+/// Files that are counted once, however many names they have, and at most so many.
+struct Count {
+    linked: Mutex<HashSet<u64>>,
+    looked_at: AtomicU64,
+    most: u64,
+}
+
+impl Count {
+    fn new(most: u64) -> Self {
+        Self { linked: Mutex::default(), looked_at: AtomicU64::new(0), most }
+    }
+
+    fn is_over(&self) -> bool {
+        self.looked_at.load(Ordering::Relaxed) > self.most
+    }
+
+    /// Returns the bytes that `folders` take on disk, or fewer once there are too many files.
+    fn all(&self, tree: &dyn Tree, folders: &[TreePathBuf]) -> Result<u64> {
+        let (mut total, mut left) = (0, Vec::new());
+        for folder in folders {
+            let Some(metadata) = optional(tree.stat(folder.as_path()))? else { continue };
+            total += metadata.allocated;
+            left.extend((metadata.kind == Kind::Dir).then(|| folder.clone()));
+        }
+        while !left.is_empty() && !self.is_over() {
+            let parts = many(&left, |folder| self.part(tree, folder.as_path()));
+            left.clear();
+            for part in parts {
+                let (bytes, rest) = part?;
+                total += bytes;
+                left.extend(rest);
+            }
+        }
+        Ok(total)
+    }
+
+    /// Returns the bytes of what is in `folder`, and the folders below it that were not gone into.
+    fn part(&self, tree: &dyn Tree, folder: TreePath<'_>) -> Result<(u64, Vec<TreePathBuf>)> {
+        let (mut bytes, mut entered, mut rest) = (0, 0, Vec::new());
+        let mut visit = |path: TreePath<'_>, entry: &Entry| {
+            bytes += self.one(entry);
+            let is_dir = entry.metadata.kind == Kind::Dir;
+            if is_dir && entered == FOLDERS {
+                rest.push(path.to_owned());
+                return Ok(false);
+            }
+            entered += usize::from(is_dir);
+            Ok(!self.is_over())
+        };
+        walk(tree, folder, &mut visit)?;
+        Ok((bytes, rest))
+    }
+
+    /// Returns the bytes of what an entry leads to, unless another name of it was counted.
+    fn one(&self, entry: &Entry) -> u64 {
+        self.looked_at.fetch_add(1, Ordering::Relaxed);
+        let Metadata { nlink, kind, ino, allocated, .. } = entry.metadata;
+        let is_first = nlink <= 1
+            || kind == Kind::Dir
+            || self.linked.lock().unwrap_or_else(PoisonError::into_inner).insert(ino);
+        if is_first { allocated } else { 0 }
+    }
+}
+
+/// A folder with more folders below it than this is the work of several threads.
+const FOLDERS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{BlobId, DiffId, Digest};
+    use crate::model::{LayerBlob, StoreKind};
+    use crate::tree::{Memory, Sink, path, write};
+
+    /// Returns a tree with as many folders as are asked for, each with one file of its own and one name
+    /// of a file that all have.
+    fn tree(folders: usize) -> Memory {
+        let tree = Memory::new();
+        write(&tree, path("shared"), 0o644, &[7; 5000]).expect("a free name");
+        for number in 0..folders {
+            let folder = path("in").child(number.to_string().as_bytes()).expect("a plain name");
+            for dir in [path("in"), folder.as_path()] {
+                tree.make_dir(dir, 0o755).expect("a free name");
+            }
+            let at = |name: &[u8]| folder.as_path().child(name).expect("a plain name");
+            write(&tree, at(b"own").as_path(), 0o644, &[1; 100]).expect("a free name");
+            tree.link(path("shared"), at(b"link").as_path()).expect("a free name");
+        }
+        tree
+    }
+
+    fn bytes(tree: &Memory, names: &[&str]) -> u64 {
+        let stat = |name: &&str| tree.stat(path(name)).expect("it is there").allocated;
+        names.iter().map(stat).sum()
+    }
+
+    #[test]
+    fn every_file_counts_once_whichever_thread_sees_it() {
+        for folders in [1, FOLDERS, FOLDERS + 1, 40 * FOLDERS] {
+            let tree = tree(folders);
+            let of_one = bytes(&tree, &["in/0", "in/0/own"]);
+            let wanted = bytes(&tree, &["in", "shared"]) + folders as u64 * of_one;
+            let count = Count::new(u64::MAX);
+            let gone = path("not there").to_owned();
+            let found = count.all(&tree, &[path("in").to_owned(), gone]).expect("a sound tree");
+            assert_eq!(found, wanted, "{folders} folders");
+            assert_eq!(count.looked_at.into_inner(), 3 * folders as u64);
+        }
+    }
+
+    #[test]
+    fn too_many_files_are_not_all_looked_at() {
+        let tree = tree(2000);
+        let count = Count::new(300);
+        count.all(&tree, &[path("in").to_owned()]).expect("a sound tree");
+        // What is begun when there are too many, the folder with all the others, is still listed.
+        assert!(count.is_over() && count.looked_at.into_inner() < 2400);
+    }
+
+    #[test]
+    fn records_are_added_up_without_going_over() {
+        let mut inventory = Inventory::new(StoreKind::Containerd, "overlayfs");
+        for (text, size) in [("a", 5), ("b", 7), ("c", u64::MAX)] {
+            let id = Digest::of(text.as_bytes());
+            inventory.blobs.insert(DiffId(id), LayerBlob { blob: BlobId(id), size });
+            let wanted = if size > 7 { u64::MAX } else { [5, 12][usize::from(size == 7)] };
+            assert_eq!(recorded(&inventory), wanted);
+        }
+    }
 }

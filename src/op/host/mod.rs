@@ -15,7 +15,7 @@ use crate::store::find::{self, RootFound};
 use crate::store::open::{self as stores, StoreHere};
 use crate::tree::{Sub, Tree, TreePathBuf, optional, path};
 
-pub use bytes::disk_bytes;
+pub use bytes::{Room, room};
 pub use config::{ConfigFile, DAEMON_CONFIG, read_config};
 pub use locks::Stopped;
 pub use open::{Opened, open};
