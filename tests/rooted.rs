@@ -91,6 +91,33 @@ fn listing(folder: &Path) -> BTreeSet<String> {
     entries.map(line).collect()
 }
 
+/// Returns what `du` says that all of `folders` take together, in bytes.
+fn du(root: &Path, folders: &[&str]) -> u64 {
+    let mut command = Command::new("du");
+    command.args(["-c", "-B1", "-s"]).args(folders).current_dir(root);
+    let output = command.output().expect("du can be started");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let total = text.lines().last().and_then(|line| line.split('\t').next()).unwrap_or_default();
+    total.parse().expect("du prints numbers")
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_store_takes_as_much_room_as_du_says() {
+    let root = Root::unpack();
+    assert!(root.migrate(&[]).status.success());
+    let output = root.command("status", &["--json"]).output().expect("it can be started");
+    let status: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");
+    for (store, folders) in
+        [("classic", &["image/overlay2", "overlay2"][..]), ("containerd", &["containerd/daemon"])]
+    {
+        let rows = status["roots"][0]["stores"].as_array().expect("stores");
+        let row = rows.iter().find(|row| row["store"] == store).expect(store);
+        assert_eq!(row["bytes"], du(&root.path(), folders), "{store}");
+        assert_eq!(row["bytes_estimated"], false, "{store}");
+    }
+}
+
 #[test]
 #[ignore = "needs root"]
 fn a_migration_beside_the_source_leaves_it_as_it_was() {
