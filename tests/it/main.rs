@@ -11,5 +11,6 @@ mod layers;
 mod live;
 mod stopped;
 mod support;
+mod taken_out;
 mod transfer;
 mod written;

@@ -64,6 +64,10 @@ impl Snapshotter {
         at(format!("{}/snapshots", self.folder))
     }
 
+    pub(super) fn files(&self, id: u64) -> TreePathBuf {
+        at(format!("{}/snapshots/{id}/fs", self.folder))
+    }
+
     pub(super) fn snapshot(&self, id: u64) -> TreePathBuf {
         at(format!("{}/snapshots/{id}", self.folder))
     }

@@ -1,9 +1,11 @@
 //! The containerd image store, as Docker uses it.
 
+mod content;
 mod journal;
 mod layout;
 mod metadata;
 mod read;
+mod records;
 mod schema;
 mod target;
 mod write;

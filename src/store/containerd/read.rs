@@ -1,30 +1,21 @@
 //! Reading a containerd root.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::metadata::{buckets, labels, namespace, size, text, time};
+use super::content::{Content, LayerAt};
+use super::layout;
+use super::records::{Kept, Record, Records, records};
 use super::target::Targets;
-use super::{layout, schema};
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
-use crate::error::{DecodeError, Error, Result};
-use crate::format::bbolt::{Bucket, Db};
-use crate::format::containerd::labels::{IMAGE_PARENT, UNCOMPRESSED};
-use crate::format::oci::{Descriptor, Platform};
+use crate::error::{Error, Result};
+use crate::format::oci::Platform;
 use crate::format::reference::Reference;
-use crate::format::time::Timestamp;
 use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, Severity, StoreKind};
 use crate::store::{Document, LayerContent, Source};
-use crate::tree::{Tree, optional, read_within};
-
-/// A bolt file is read whole; one for a hundred thousand images is a few hundred megabytes.
-pub(super) const BOLT_LIMIT: u64 = 4 << 30;
-
-/// The name of the lease that keeps a classic image's registry documents (moby v28
-/// distribution/manifest.go).
-const LEASE_PREFIX: &[u8] = b"moby-image-";
+use crate::tree::{Tree, read_within};
 
 /// The name of a record that keeps an image without names (moby v28
 /// daemon/containerd/soft_delete.go).
@@ -35,9 +26,8 @@ pub struct Containerd {
     tree: Arc<dyn Tree>,
     namespace: String,
     inventory: Inventory,
-    originals: BTreeMap<ConfigId, Vec<BlobId>>,
-    /// The labels of those documents.
-    labels: HashMap<BlobId, Vec<(String, String)>>,
+    layers: HashMap<ChainId, LayerAt>,
+    kept: Kept,
 }
 
 impl std::fmt::Debug for Containerd {
@@ -46,38 +36,11 @@ impl std::fmt::Debug for Containerd {
     }
 }
 
-/// What both bolt files say, as far as an inventory needs it.
-pub(super) struct Records {
-    pub(super) images: Vec<Record>,
-    pub(super) blobs: HashMap<BlobId, Blob>,
-    /// The snapshots that both files know, by their keys.
-    snapshots: HashMap<String, Snapshot>,
+/// All that was read of a containerd root.
+pub(super) struct Found {
+    pub(super) inventory: Inventory,
+    layers: HashMap<ChainId, LayerAt>,
     kept: Kept,
-}
-
-struct Snapshot {
-    size: u64,
-    parent: Option<String>,
-}
-
-/// The registry documents kept for classic images, and their labels.
-#[derive(Default)]
-pub(super) struct Kept {
-    originals: BTreeMap<ConfigId, Vec<BlobId>>,
-    labels: HashMap<BlobId, Vec<(String, String)>>,
-}
-
-pub(super) struct Record {
-    pub(super) name: String,
-    pub(super) target: Descriptor,
-    parent: Option<Digest>,
-    created: Option<Timestamp>,
-    updated: Option<Timestamp>,
-}
-
-pub(super) struct Blob {
-    pub(super) size: u64,
-    uncompressed: Option<DiffId>,
 }
 
 impl Containerd {
@@ -93,9 +56,8 @@ impl Containerd {
         snapshotter: &str,
         host: &Platform,
     ) -> Result<Self> {
-        let (inventory, Kept { originals, labels }) =
-            Self::read(&*tree, namespace, snapshotter, host)?;
-        Ok(Self { tree, namespace: namespace.to_owned(), inventory, originals, labels })
+        let Found { inventory, layers, kept } = Self::read(&*tree, namespace, snapshotter, host)?;
+        Ok(Self { tree, namespace: namespace.to_owned(), inventory, layers, kept })
     }
 
     /// Reads what [`open`](Self::open) reads, and keeps no hold of the tree.
@@ -104,12 +66,16 @@ impl Containerd {
         namespace: &str,
         snapshotter: &str,
         host: &Platform,
-    ) -> Result<(Inventory, Kept)> {
+    ) -> Result<Found> {
         let mut inventory = Inventory::new(StoreKind::Containerd, snapshotter);
         let records = records(tree, namespace, snapshotter)?;
-        let targets = Targets { tree, records: &records, host, configs: Mutex::default() };
+        let (configs, blobs) = (Mutex::default(), Mutex::default());
+        let targets = Targets { tree, records: &records, host, configs, blobs };
         inventory.images = images(&records, &targets, &mut inventory.findings);
+        let blobs = targets.blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
         inventory.layers = layers(&inventory.images, &records);
+        let folders = layout::Snapshotter::new(snapshotter);
+        let layers = layers_at(&inventory.images, &records, &blobs, &folders);
         for (blob, found) in &records.blobs {
             if let Some(diff_id) = found.uncompressed {
                 let layer = LayerBlob { blob: *blob, size: found.size };
@@ -119,13 +85,13 @@ impl Containerd {
                 }
             }
         }
-        Ok((inventory, records.kept))
+        Ok(Found { inventory, layers, kept: records.kept })
     }
 
     /// Returns the registry documents that the store keeps for images of the classic store beside it.
     #[must_use]
     pub fn originals(&self) -> &BTreeMap<ConfigId, Vec<BlobId>> {
-        &self.originals
+        &self.kept.originals
     }
 
     /// Adds containers, which the data root knows and a containerd root does not.
@@ -143,22 +109,17 @@ impl Source for Containerd {
     }
 
     fn layer(&self, chain_id: ChainId) -> Result<Box<dyn LayerContent + '_>> {
-        let what = format!("layer {chain_id} cannot be taken out of a containerd store yet");
-        Err(Error::unsupported(self.tree.place(layout::blobs().as_path()), what))
+        let at = self.layers.get(&chain_id).ok_or_else(|| {
+            let place = self.tree.place(layout::blobs().as_path());
+            Error::missing(place, format!("no image has a layer {chain_id}"))
+        })?;
+        Ok(Box::new(Content { tree: &*self.tree, at }))
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {
         let bytes = document(&*self.tree, blob)?;
-        Ok(Document { bytes, labels: self.labels.get(&blob).cloned().unwrap_or_default() })
+        Ok(Document { bytes, labels: self.kept.labels.get(&blob).cloned().unwrap_or_default() })
     }
-}
-
-fn blob_labels(namespace: &Bucket<'_>, blob: BlobId) -> Decoded<Vec<(String, String)>> {
-    let digest = blob.to_string();
-    let path = [schema::CONTENT, schema::BLOB, digest.as_bytes()];
-    let Some(bucket) = namespace.at(&path)? else { return Ok(Vec::new()) };
-    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-    Ok(labels(&bucket)?.into_iter().map(owned).collect())
 }
 
 /// Reads a manifest, index or config and checks that it is what its name says.
@@ -173,142 +134,6 @@ pub(super) fn document(tree: &dyn Tree, blob: BlobId) -> Result<Vec<u8>> {
         return Err(Error::corrupt(tree.place(path.as_path()), what));
     }
     Ok(bytes)
-}
-
-type Decoded<T> = std::result::Result<T, DecodeError>;
-
-fn records(tree: &dyn Tree, name: &str, snapshotter: &str) -> Result<Records> {
-    let meta_path = layout::at(layout::META_DB.to_owned());
-    let meta = read_within(tree, meta_path.as_path(), BOLT_LIMIT)?;
-    let backend_path = layout::Snapshotter::new(snapshotter).metadata_db();
-    let backend = optional(read_within(tree, backend_path.as_path(), BOLT_LIMIT))?;
-    let usage = match &backend {
-        Some(bytes) => {
-            usage(bytes).map_err(|error| error.at(tree.place(backend_path.as_path())))?
-        }
-        None => HashMap::new(),
-    };
-    let read = || {
-        let db = Db::open(&meta)?;
-        match namespace(&db, name)? {
-            Some(namespace) => in_namespace(&namespace, snapshotter, &usage),
-            None => Ok(Records::empty()),
-        }
-    };
-    read().map_err(|error| error.at(tree.place(meta_path.as_path())))
-}
-
-impl Records {
-    /// Returns the size of the snapshot of one layer, if there is one.
-    pub(super) fn snapshot(&self, chain_id: ChainId) -> Option<u64> {
-        self.snapshots.get(&chain_id.to_string()).map(|snapshot| snapshot.size)
-    }
-
-    /// Returns the size of a layer's snapshot and all that it stands on. What `docker commit` made
-    /// stands on the container's init snapshot too, which is no layer.
-    pub(super) fn unpacked(&self, top: ChainId) -> Option<u64> {
-        let mut next = self.snapshots.get(&top.to_string())?;
-        let mut total = next.size;
-        // As many steps as there are snapshots, lest a loop of parents be endless.
-        for _ in 0..self.snapshots.len() {
-            let Some(parent) = next.parent.as_ref().and_then(|key| self.snapshots.get(key)) else {
-                break;
-            };
-            total = total.saturating_add(parent.size);
-            next = parent;
-        }
-        Some(total)
-    }
-
-    fn empty() -> Self {
-        Self {
-            images: Vec::new(),
-            blobs: HashMap::new(),
-            snapshots: HashMap::new(),
-            kept: Kept::default(),
-        }
-    }
-}
-
-/// Returns the size of every committed snapshot of a `metadata.db`, by its name there.
-fn usage(bytes: &[u8]) -> Decoded<HashMap<&[u8], u64>> {
-    let db = Db::open(bytes)?;
-    let mut sizes = HashMap::new();
-    if let Some(snapshots) = db.root().at(&[schema::V1, schema::SNAPSHOTS])? {
-        for (name, snapshot) in buckets(&snapshots)? {
-            if snapshot.get(schema::KIND)? == Some(&[schema::COMMITTED]) {
-                sizes.insert(name, size(&snapshot)?.unwrap_or(0));
-            }
-        }
-    }
-    Ok(sizes)
-}
-
-fn in_namespace(
-    namespace: &Bucket<'_>,
-    snapshotter: &str,
-    usage: &HashMap<&[u8], u64>,
-) -> Decoded<Records> {
-    let mut records = Records::empty();
-    if let Some(images) = namespace.bucket(schema::IMAGES)? {
-        for (name, image) in buckets(&images)? {
-            records.images.extend(record(name, &image)?);
-        }
-    }
-    if let Some(blobs) = namespace.at(&[schema::CONTENT, schema::BLOB])? {
-        for (digest, blob) in buckets(&blobs)? {
-            let Some(digest) = parsed(digest).map(BlobId) else { continue };
-            let uncompressed = labels(&blob)?.get(UNCOMPRESSED).and_then(|text| text.parse().ok());
-            let blob = Blob { size: size(&blob)?.unwrap_or(0), uncompressed };
-            records.blobs.insert(digest, blob);
-        }
-    }
-    if let Some(snapshots) = namespace.at(&[schema::SNAPSHOTS, snapshotter.as_bytes()])? {
-        for (key, snapshot) in buckets(&snapshots)? {
-            let size = snapshot.get(schema::NAME)?.and_then(|name| usage.get(name));
-            if let Some(size) = size {
-                let parent = text(&snapshot, schema::PARENT)?.map(str::to_owned);
-                let key = String::from_utf8_lossy(key).into_owned();
-                records.snapshots.insert(key, Snapshot { size: *size, parent });
-            }
-        }
-    }
-    if let Some(leases) = namespace.bucket(schema::LEASES)? {
-        for (id, lease) in buckets(&leases)? {
-            let image = id.strip_prefix(LEASE_PREFIX).and_then(parsed);
-            if let (Some(image), Some(content)) = (image, lease.bucket(schema::CONTENT)?) {
-                let keys = content.iter().map(|entry| entry.map(|(key, _)| parsed(key)));
-                let blobs = keys.collect::<Decoded<Vec<_>>>()?;
-                let blobs: Vec<_> = blobs.into_iter().flatten().map(BlobId).collect();
-                for blob in &blobs {
-                    records.kept.labels.insert(*blob, blob_labels(namespace, *blob)?);
-                }
-                records.kept.originals.insert(ConfigId(image), blobs);
-            }
-        }
-    }
-    Ok(records)
-}
-
-fn parsed(text: &[u8]) -> Option<Digest> {
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-fn record(name: &[u8], image: &Bucket<'_>) -> Decoded<Option<Record>> {
-    let Some(target) = image.bucket(schema::TARGET)? else { return Ok(None) };
-    let target = Descriptor {
-        media_type: text(&target, schema::MEDIA_TYPE)?.unwrap_or_default().to_owned(),
-        digest: text(&target, schema::DIGEST)?.unwrap_or_default().to_owned(),
-        size: size(&target)?.and_then(|size| i64::try_from(size).ok()).unwrap_or(0),
-        ..Descriptor::default()
-    };
-    Ok(Some(Record {
-        name: String::from_utf8_lossy(name).into_owned(),
-        target,
-        parent: labels(image)?.get(IMAGE_PARENT).and_then(|text| text.parse().ok()),
-        created: time(image, schema::CREATED_AT)?,
-        updated: time(image, schema::UPDATED_AT)?,
-    }))
 }
 
 /// Makes one image of all records with the same target.
@@ -369,6 +194,25 @@ fn layers(images: &[Image], records: &Records) -> BTreeMap<ChainId, Layer> {
         }
     }
     layers
+}
+
+/// Returns where the layers of all images are, unpacked or not.
+fn layers_at(
+    images: &[Image],
+    records: &Records,
+    blobs: &HashMap<DiffId, BlobId>,
+    folders: &layout::Snapshotter,
+) -> HashMap<ChainId, LayerAt> {
+    let mut found = HashMap::new();
+    for manifest in images.iter().flat_map(|image| &image.manifests) {
+        for (diff_id, chain_id) in manifest.layers.iter().zip(manifest.chain()) {
+            found.entry(chain_id).or_insert_with(|| {
+                let files = records.folder(chain_id).map(|folder| folders.files(folder));
+                LayerAt { diff_id: *diff_id, blob: blobs.get(diff_id).copied(), files }
+            });
+        }
+    }
+    found
 }
 
 /// Returns the finding that a blob which should be there cannot be read.

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::read::{Records, document, unreadable};
-use crate::digest::{BlobId, ConfigId, Digest};
+use super::read::{document, unreadable};
+use super::records::Records;
+use crate::digest::{BlobId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Place, Result};
 use crate::format::oci::{
     Descriptor, ImageConfig, Index, Manifest, Platform, Shape, media_type, shape,
@@ -25,6 +26,8 @@ pub(super) struct Targets<'a> {
     pub(super) host: &'a Platform,
     /// The configs that were read: many manifests may have one.
     pub(super) configs: Mutex<HashMap<BlobId, Arc<ImageConfig>>>,
+    /// The blobs that are there, by the layers that they are in a manifest that was read.
+    pub(super) blobs: Mutex<HashMap<DiffId, BlobId>>,
 }
 
 impl Targets<'_> {
@@ -117,6 +120,7 @@ impl Targets<'_> {
         let read = self.config(config)?;
         let place = || self.tree.place(super::layout::blob(config).as_path());
         image.layers = read.diff_ids().map_err(|error| error.at(place()))?;
+        self.note_blobs(&image.layers, &manifest.layers);
         if descriptor.platform.is_none() {
             image.platform = read.platform.clone();
         }
@@ -125,6 +129,20 @@ impl Targets<'_> {
         image.present = layers_there || unpacked.is_some();
         image.config = Some((ConfigId(config.0), read));
         Ok(image)
+    }
+
+    /// Of several blobs of one layer the one with the least digest is taken, whichever is seen first.
+    fn note_blobs(&self, diff_ids: &[DiffId], layers: &[Descriptor]) {
+        if diff_ids.len() != layers.len() {
+            return;
+        }
+        let mut known = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        for (diff_id, layer) in diff_ids.iter().zip(layers) {
+            if let Some(blob) = layer.blob().filter(|_| self.has(layer)) {
+                let least = known.entry(*diff_id).or_insert(blob);
+                *least = blob.min(*least);
+            }
+        }
     }
 
     fn config(&self, blob: BlobId) -> Result<Arc<ImageConfig>> {

@@ -3,7 +3,7 @@
 use super::Writer;
 use crate::error::{Error, Result};
 use crate::format::bbolt::{self, Db, Options, OwnedBucket};
-use crate::store::containerd::{layout, read};
+use crate::store::containerd::{layout, records};
 use crate::tree::{TreePathBuf, optional, read_within};
 
 /// One of the two files as it is.
@@ -27,7 +27,7 @@ impl Writer {
     }
 
     fn bolt_file(&self, path: TreePathBuf, freelist: bool, mode: u16) -> Result<BoltFile> {
-        let bytes = optional(read_within(self.sink.tree(), path.as_path(), read::BOLT_LIMIT))?;
+        let bytes = optional(read_within(self.sink.tree(), path.as_path(), records::BOLT_LIMIT))?;
         let bytes = bytes.unwrap_or_default();
         let mut options = Options { freelist, ..Options::default() };
         if !bytes.is_empty() {

@@ -129,7 +129,7 @@ fn inventory(
     let empty = || Inventory::new(StoreKind::Containerd, snapshotter);
     // The reader wants a tree of its own; what it borrows ends with this call.
     match Containerd::read(sink.tree(), namespace, snapshotter, host) {
-        Ok((inventory, _)) => Ok(inventory),
+        Ok(found) => Ok(found.inventory),
         Err(error) if error.kind() == ErrorKind::Missing => Ok(empty()),
         Err(error) => Err(error),
     }

@@ -1,0 +1,207 @@
+//! What both bolt files of a containerd root say, as far as reading its images needs it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::metadata::{buckets, labels, namespace, size, text, time};
+use super::{layout, schema};
+use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
+use crate::error::{DecodeError, Result};
+use crate::format::bbolt::{Bucket, Db};
+use crate::format::containerd::labels::{IMAGE_PARENT, UNCOMPRESSED};
+use crate::format::containerd::value;
+use crate::format::oci::Descriptor;
+use crate::format::time::Timestamp;
+use crate::tree::{Tree, optional, read_within};
+
+/// A bolt file is read whole; one for a hundred thousand images is a few hundred megabytes.
+pub(super) const BOLT_LIMIT: u64 = 4 << 30;
+
+/// The name of the lease that keeps a classic image's registry documents (moby v28
+/// distribution/manifest.go).
+const LEASE_PREFIX: &[u8] = b"moby-image-";
+
+/// What both bolt files say, as far as an inventory needs it.
+pub(super) struct Records {
+    pub(super) images: Vec<Record>,
+    pub(super) blobs: HashMap<BlobId, Blob>,
+    /// The snapshots that both files know, by their keys.
+    snapshots: HashMap<String, Snapshot>,
+    pub(super) kept: Kept,
+}
+
+struct Snapshot {
+    size: u64,
+    /// Which folder of the snapshotter has its files.
+    folder: Option<u64>,
+    parent: Option<String>,
+}
+
+/// The registry documents kept for classic images, and their labels.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) originals: BTreeMap<ConfigId, Vec<BlobId>>,
+    pub(super) labels: HashMap<BlobId, Vec<(String, String)>>,
+}
+
+pub(super) struct Record {
+    pub(super) name: String,
+    pub(super) target: Descriptor,
+    pub(super) parent: Option<Digest>,
+    pub(super) created: Option<Timestamp>,
+    pub(super) updated: Option<Timestamp>,
+}
+
+pub(super) struct Blob {
+    pub(super) size: u64,
+    pub(super) uncompressed: Option<DiffId>,
+}
+
+type Decoded<T> = std::result::Result<T, DecodeError>;
+
+/// Sizes and folders of snapshots, by their names in the snapshotter's own file.
+type Usage<'a> = HashMap<&'a [u8], (u64, Option<u64>)>;
+
+/// Reads both bolt files; one without the namespace holds nothing.
+pub(super) fn records(tree: &dyn Tree, name: &str, snapshotter: &str) -> Result<Records> {
+    let meta_path = layout::at(layout::META_DB.to_owned());
+    let meta = read_within(tree, meta_path.as_path(), BOLT_LIMIT)?;
+    let backend_path = layout::Snapshotter::new(snapshotter).metadata_db();
+    let backend = optional(read_within(tree, backend_path.as_path(), BOLT_LIMIT))?;
+    let usage = match &backend {
+        Some(bytes) => {
+            usage(bytes).map_err(|error| error.at(tree.place(backend_path.as_path())))?
+        }
+        None => HashMap::new(),
+    };
+    let read = || {
+        let db = Db::open(&meta)?;
+        match namespace(&db, name)? {
+            Some(namespace) => in_namespace(&namespace, snapshotter, &usage),
+            None => Ok(Records::empty()),
+        }
+    };
+    read().map_err(|error| error.at(tree.place(meta_path.as_path())))
+}
+
+impl Records {
+    /// Returns the size of the snapshot of one layer, if there is one.
+    pub(super) fn snapshot(&self, chain_id: ChainId) -> Option<u64> {
+        self.snapshots.get(&chain_id.to_string()).map(|snapshot| snapshot.size)
+    }
+
+    /// Returns the folder of the snapshot of one layer, if there is one.
+    pub(super) fn folder(&self, chain_id: ChainId) -> Option<u64> {
+        self.snapshots.get(&chain_id.to_string())?.folder
+    }
+
+    /// Returns the size of a layer's snapshot and all that it stands on. What `docker commit` made
+    /// stands on the container's init snapshot too, which is no layer.
+    pub(super) fn unpacked(&self, top: ChainId) -> Option<u64> {
+        let mut next = self.snapshots.get(&top.to_string())?;
+        let mut total = next.size;
+        // As many steps as there are snapshots, lest a loop of parents be endless.
+        for _ in 0..self.snapshots.len() {
+            let Some(parent) = next.parent.as_ref().and_then(|key| self.snapshots.get(key)) else {
+                break;
+            };
+            total = total.saturating_add(parent.size);
+            next = parent;
+        }
+        Some(total)
+    }
+
+    fn empty() -> Self {
+        Self {
+            images: Vec::new(),
+            blobs: HashMap::new(),
+            snapshots: HashMap::new(),
+            kept: Kept::default(),
+        }
+    }
+}
+
+/// Returns size and folder of every committed snapshot of a `metadata.db`, by its name there.
+fn usage(bytes: &[u8]) -> Decoded<Usage<'_>> {
+    let db = Db::open(bytes)?;
+    let mut sizes = HashMap::new();
+    if let Some(snapshots) = db.root().at(&[schema::V1, schema::SNAPSHOTS])? {
+        for (name, snapshot) in buckets(&snapshots)? {
+            if snapshot.get(schema::KIND)? == Some(&[schema::COMMITTED]) {
+                let folder = snapshot.get(schema::ID)?.and_then(|id| value::uvarint(id).ok());
+                sizes.insert(name, (size(&snapshot)?.unwrap_or(0), folder));
+            }
+        }
+    }
+    Ok(sizes)
+}
+
+fn in_namespace(namespace: &Bucket<'_>, snapshotter: &str, usage: &Usage<'_>) -> Decoded<Records> {
+    let mut records = Records::empty();
+    if let Some(images) = namespace.bucket(schema::IMAGES)? {
+        for (name, image) in buckets(&images)? {
+            records.images.extend(record(name, &image)?);
+        }
+    }
+    if let Some(blobs) = namespace.at(&[schema::CONTENT, schema::BLOB])? {
+        for (digest, blob) in buckets(&blobs)? {
+            let Some(digest) = parsed(digest).map(BlobId) else { continue };
+            let uncompressed = labels(&blob)?.get(UNCOMPRESSED).and_then(|text| text.parse().ok());
+            let blob = Blob { size: size(&blob)?.unwrap_or(0), uncompressed };
+            records.blobs.insert(digest, blob);
+        }
+    }
+    if let Some(snapshots) = namespace.at(&[schema::SNAPSHOTS, snapshotter.as_bytes()])? {
+        for (key, snapshot) in buckets(&snapshots)? {
+            let known = snapshot.get(schema::NAME)?.and_then(|name| usage.get(name));
+            if let Some((size, folder)) = known.copied() {
+                let parent = text(&snapshot, schema::PARENT)?.map(str::to_owned);
+                let key = String::from_utf8_lossy(key).into_owned();
+                records.snapshots.insert(key, Snapshot { size, folder, parent });
+            }
+        }
+    }
+    if let Some(leases) = namespace.bucket(schema::LEASES)? {
+        for (id, lease) in buckets(&leases)? {
+            let image = id.strip_prefix(LEASE_PREFIX).and_then(parsed);
+            if let (Some(image), Some(content)) = (image, lease.bucket(schema::CONTENT)?) {
+                let keys = content.iter().map(|entry| entry.map(|(key, _)| parsed(key)));
+                let blobs = keys.collect::<Decoded<Vec<_>>>()?;
+                let blobs: Vec<_> = blobs.into_iter().flatten().map(BlobId).collect();
+                for blob in &blobs {
+                    records.kept.labels.insert(*blob, blob_labels(namespace, *blob)?);
+                }
+                records.kept.originals.insert(ConfigId(image), blobs);
+            }
+        }
+    }
+    Ok(records)
+}
+
+fn parsed(text: &[u8]) -> Option<Digest> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn record(name: &[u8], image: &Bucket<'_>) -> Decoded<Option<Record>> {
+    let Some(target) = image.bucket(schema::TARGET)? else { return Ok(None) };
+    let target = Descriptor {
+        media_type: text(&target, schema::MEDIA_TYPE)?.unwrap_or_default().to_owned(),
+        digest: text(&target, schema::DIGEST)?.unwrap_or_default().to_owned(),
+        size: size(&target)?.and_then(|size| i64::try_from(size).ok()).unwrap_or(0),
+        ..Descriptor::default()
+    };
+    Ok(Some(Record {
+        name: String::from_utf8_lossy(name).into_owned(),
+        target,
+        parent: labels(image)?.get(IMAGE_PARENT).and_then(|text| text.parse().ok()),
+        created: time(image, schema::CREATED_AT)?,
+        updated: time(image, schema::UPDATED_AT)?,
+    }))
+}
+
+fn blob_labels(namespace: &Bucket<'_>, blob: BlobId) -> Decoded<Vec<(String, String)>> {
+    let digest = blob.to_string();
+    let path = [schema::CONTENT, schema::BLOB, digest.as_bytes()];
+    let Some(bucket) = namespace.at(&path)? else { return Ok(Vec::new()) };
+    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    Ok(labels(&bucket)?.into_iter().map(owned).collect())
+}
