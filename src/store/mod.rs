@@ -10,6 +10,7 @@ pub mod find;
 pub mod open;
 pub mod overlay2;
 mod progress;
+mod put;
 
 use std::io::BufRead;
 

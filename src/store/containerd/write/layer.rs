@@ -1,15 +1,14 @@
 //! One layer: its blob, and its files as snapshots.
 
-use std::io;
-
 use super::super::journal::{DoneBlob, DoneSnapshot};
 use super::super::layout;
 use super::Writer;
 use crate::digest::ChainId;
-use crate::error::{Error, Result, from_io};
+use crate::error::{Error, Result};
 use crate::format::overlay::Mark;
-use crate::store::{Damage, LayerContent, LayerStep, Progress, Source, blob};
-use crate::tree::{Attributes, Copying, Entry, Metadata, TreePath, copy, sink_error};
+use crate::store::put::{Blobs, verify};
+use crate::store::{Damage, LayerContent, LayerStep, Progress, Source};
+use crate::tree::{Attributes, Copying, Entry, Metadata, TreePath, copy};
 
 impl Writer {
     /// Makes the folders that layers are put into, takes back what an interrupted run left, and hands
@@ -65,8 +64,7 @@ impl Writer {
         if step.blob && has_blob {
             progress.advance(step.size);
         } else if step.blob {
-            verified = self.blob_of_any(step, source, progress, &mut damage)?;
-            damage.blob = verified.is_none();
+            verified = self.put_blob(step, source, progress, &mut damage)?;
         }
         for (chain_id, folder, is_base) in chains {
             if damage.blob || damage.chains.iter().any(|(known, _)| *known == chain_id) {
@@ -75,7 +73,7 @@ impl Writer {
             let put = || -> Result<DoneSnapshot> {
                 let content = source.layer(chain_id)?;
                 if verified != Some(chain_id) {
-                    self.verify(step, &*content, progress)?;
+                    verify(step, &*content, &*self.sink, progress)?;
                 }
                 let place = self.stage.snapshot(chain_id, folder);
                 self.put_snapshot(place.as_path(), is_base, &*content)
@@ -90,27 +88,28 @@ impl Writer {
     }
 
     /// Puts the blob, from the first chain of the layer that is sound; returns that.
-    fn blob_of_any(
+    fn put_blob(
         &self,
         step: &LayerStep,
         source: &dyn Source,
         progress: &dyn Progress,
         damage: &mut Damage,
     ) -> Result<Option<ChainId>> {
-        let others = step.chains.iter().map(|chain| chain.0).filter(|chain| *chain != step.from);
-        for chain_id in std::iter::once(step.from).chain(others) {
-            let content = source.layer(chain_id);
-            match content.and_then(|content| self.put_blob(step, &*content, progress)) {
-                Ok(blob) => {
-                    let mut state = self.state();
-                    state.journal.blobs.insert(step.diff_id, blob);
-                    state.written = state.written.saturating_add(blob.size);
-                    return Ok(Some(chain_id));
-                }
-                Err(error) => damage.note(chain_id, error)?,
-            }
-        }
-        Ok(None)
+        let blobs = Blobs {
+            sink: &*self.sink,
+            attributes: self.attributes(0o444),
+            compression: self.writing.compression,
+            progress,
+            unfinished: self.stage.unfinished(step.diff_id),
+            place: &|blob| self.stage.blob(blob),
+        };
+        let Some((chain_id, digest, size)) = blobs.put_any(step, source, damage)? else {
+            return Ok(None);
+        };
+        let mut state = self.state();
+        state.journal.blobs.insert(step.diff_id, DoneBlob { digest, size });
+        state.written = state.written.saturating_add(size);
+        Ok(Some(chain_id))
     }
 
     /// Returns whether the blob is done, and the snapshots that are not: chain, folder, and whether it
@@ -124,57 +123,6 @@ impl Writer {
         };
         let chains = step.chains.iter().filter_map(undone).collect();
         (state.journal.blobs.contains_key(&step.diff_id), chains)
-    }
-
-    fn put_blob(
-        &self,
-        step: &LayerStep,
-        content: &dyn LayerContent,
-        progress: &dyn Progress,
-    ) -> Result<DoneBlob> {
-        let unfinished = self.stage.unfinished(step.diff_id);
-        self.sink.remove(unfinished.as_path())?;
-        let mut tar = content.tar()?;
-        // What cannot be finished does not keep the room of what can.
-        let blob = self
-            .write_blob(step, &mut tar, unfinished.as_path(), progress)
-            .inspect_err(|_| drop(self.sink.remove(unfinished.as_path())))?;
-        let place = self.stage.blob(blob.digest);
-        self.sink.rename(unfinished.as_path(), place.as_path())?;
-        Ok(blob)
-    }
-
-    fn write_blob(
-        &self,
-        step: &LayerStep,
-        tar: &mut dyn io::BufRead,
-        path: TreePath<'_>,
-        progress: &dyn Progress,
-    ) -> Result<DoneBlob> {
-        let mut file = self.sink.create(path, &self.attributes(0o444))?;
-        let mut meter = Meter { progress, left: step.size };
-        let compression = self.writing.compression;
-        let (digest, size) =
-            blob::compress(tar, &mut file, compression, &mut |read| meter.advance(read))
-                .map_err(|error| sink_error(&*self.sink, path, error))?;
-        file.finish()?;
-        meter.end();
-        Ok(DoneBlob { digest, size })
-    }
-
-    /// Files are linked or copied as they are, so what they are must be known first.
-    fn verify(
-        &self,
-        step: &LayerStep,
-        content: &dyn LayerContent,
-        progress: &dyn Progress,
-    ) -> Result<()> {
-        let mut tar = content.tar()?;
-        let mut meter = Meter { progress, left: step.size };
-        blob::drain(&mut tar, &mut |read| meter.advance(read))
-            .map_err(|error| from_io(error, || self.sink.tree().place(TreePath::ROOT)))?;
-        meter.end();
-        Ok(())
     }
 
     fn put_snapshot(
@@ -219,29 +167,5 @@ fn is_left_behind(key: &[u8], is_base: bool) -> bool {
     match Mark::of(key) {
         Some((_, mark)) => mark.is_private() || (is_base && mark == Mark::Opaque),
         None => false,
-    }
-}
-
-/// Tells of a layer's bytes exactly as many as were planned for it.
-struct Meter<'a> {
-    progress: &'a dyn Progress,
-    left: u64,
-}
-
-impl Meter<'_> {
-    fn advance(&mut self, read: u64) -> io::Result<()> {
-        if self.progress.cancelled() {
-            let stopped = Error::refused("stopped before the end")
-                .hint("run the same command again: it goes on from here");
-            return Err(stopped.into());
-        }
-        let step = read.min(self.left);
-        self.left -= step;
-        self.progress.advance(step);
-        Ok(())
-    }
-
-    fn end(&mut self) {
-        self.progress.advance(std::mem::take(&mut self.left));
     }
 }

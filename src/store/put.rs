@@ -1,0 +1,110 @@
+//! A layer's tar becomes a blob of a target: the one loop that all targets have.
+
+use std::io;
+
+use super::{Compression, Damage, LayerContent, LayerStep, Progress, Source, blob};
+use crate::digest::{BlobId, ChainId};
+use crate::error::{Error, Result, from_io};
+use crate::tree::{Attributes, Sink, TreePath, TreePathBuf, sink_error};
+
+/// How blobs are put into a target.
+pub(super) struct Blobs<'a> {
+    pub(super) sink: &'a dyn Sink,
+    /// What the file of a blob is to be.
+    pub(super) attributes: Attributes,
+    pub(super) compression: Compression,
+    pub(super) progress: &'a dyn Progress,
+    /// Where the blob is written before its digest is known.
+    pub(super) unfinished: TreePathBuf,
+    /// Where it belongs then.
+    pub(super) place: &'a dyn Fn(BlobId) -> TreePathBuf,
+}
+
+impl Blobs<'_> {
+    /// Puts the blob, from the first chain of the layer that is sound; returns that, and the blob with
+    /// its length.
+    pub(super) fn put_any(
+        &self,
+        step: &LayerStep,
+        source: &dyn Source,
+        damage: &mut Damage,
+    ) -> Result<Option<(ChainId, BlobId, u64)>> {
+        let others = step.chains.iter().map(|chain| chain.0).filter(|chain| *chain != step.from);
+        for chain_id in std::iter::once(step.from).chain(others) {
+            let content = source.layer(chain_id);
+            match content.and_then(|content| self.put(step, &*content)) {
+                Ok((blob, size)) => return Ok(Some((chain_id, blob, size))),
+                Err(error) => damage.note(chain_id, error)?,
+            }
+        }
+        damage.blob = true;
+        Ok(None)
+    }
+
+    fn put(&self, step: &LayerStep, content: &dyn LayerContent) -> Result<(BlobId, u64)> {
+        let unfinished = self.unfinished.as_path();
+        self.sink.remove(unfinished)?;
+        let mut tar = content.tar()?;
+        // What cannot be finished does not keep the room of what can.
+        let (blob, size) = self
+            .write(step, &mut tar, unfinished)
+            .inspect_err(|_| drop(self.sink.remove(unfinished)))?;
+        self.sink.rename(unfinished, (self.place)(blob).as_path())?;
+        Ok((blob, size))
+    }
+
+    fn write(
+        &self,
+        step: &LayerStep,
+        tar: &mut dyn io::BufRead,
+        path: TreePath<'_>,
+    ) -> Result<(BlobId, u64)> {
+        let mut file = self.sink.create(path, &self.attributes)?;
+        let mut meter = Meter { progress: self.progress, left: step.size };
+        let done = blob::compress(tar, &mut file, self.compression, &mut |n| meter.advance(n))
+            .map_err(|error| sink_error(self.sink, path, error))?;
+        file.finish()?;
+        meter.end();
+        Ok(done)
+    }
+}
+
+/// Reads the tar of a layer to its end and nothing else: files that are linked or copied as they are
+/// must be known to be sound first. `sink` gives the place of an error that has none.
+pub(super) fn verify(
+    step: &LayerStep,
+    content: &dyn LayerContent,
+    sink: &dyn Sink,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let mut tar = content.tar()?;
+    let mut meter = Meter { progress, left: step.size };
+    blob::drain(&mut tar, &mut |read| meter.advance(read))
+        .map_err(|error| from_io(error, || sink.tree().place(TreePath::ROOT)))?;
+    meter.end();
+    Ok(())
+}
+
+/// Tells of a layer's bytes exactly as many as were planned for it.
+struct Meter<'a> {
+    progress: &'a dyn Progress,
+    left: u64,
+}
+
+impl Meter<'_> {
+    fn advance(&mut self, read: u64) -> io::Result<()> {
+        if self.progress.cancelled() {
+            let stopped = Error::refused("stopped before the end")
+                .hint("run the same command again: it goes on from here");
+            return Err(stopped.into());
+        }
+        let step = read.min(self.left);
+        self.left -= step;
+        self.progress.advance(step);
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.progress.advance(std::mem::take(&mut self.left));
+    }
+}
