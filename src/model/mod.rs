@@ -17,7 +17,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which of Docker's two ways of keeping images a store is.
+/// Which way of keeping images a store is: one of Docker's two, or the one for carrying them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -26,6 +26,8 @@ pub enum StoreKind {
     Classic,
     /// The containerd image store.
     Containerd,
+    /// An OCI image layout.
+    Layout,
 }
 
 impl StoreKind {
@@ -35,6 +37,7 @@ impl StoreKind {
         match self {
             Self::Classic => "classic",
             Self::Containerd => "containerd",
+            Self::Layout => "layout",
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod blob;
 pub mod containerd;
 pub mod containers;
 pub mod find;
+pub mod oci_layout;
 pub mod open;
 pub mod overlay2;
 mod progress;
@@ -75,6 +76,15 @@ pub enum Compression {
     Gzip(u32),
     /// zstd at this level.
     Zstd(i32),
+}
+
+/// For whom a layout is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For all who know OCI layouts.
+    Oci,
+    /// For every Docker too, as `docker save` has written it since Docker 25: with a `manifest.json`.
+    Docker,
 }
 
 /// Choices of writing a store.

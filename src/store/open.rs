@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::containerd::{self, Containerd, Writer};
 use super::find::RootFound;
+use super::oci_layout::LayoutWriter;
 use super::overlay2::Overlay2;
-use super::{Source, Target, Writing, containers};
+use super::{Form, Source, Target, Writing, containers};
 use crate::digest::{BlobId, ConfigId};
 use crate::error::Result;
 use crate::format::oci::Platform;
@@ -152,7 +153,7 @@ impl Stores {
 pub fn lock_files(kind: StoreKind) -> Vec<TreePathBuf> {
     match kind {
         StoreKind::Containerd => containerd::lock_files(containerd::SNAPSHOTTER),
-        StoreKind::Classic => Vec::new(),
+        StoreKind::Classic | StoreKind::Layout => Vec::new(),
     }
 }
 
@@ -175,5 +176,14 @@ pub fn target(
             let place = sink.tree().place(crate::tree::TreePath::ROOT);
             Err(crate::error::Error::unsupported(place, "classic stores cannot be written yet"))
         }
+        StoreKind::Layout => layout(sink, Form::Oci, writing),
     }
+}
+
+/// Begins an image layout in an empty folder.
+///
+/// # Errors
+/// Refused if there is something in it.
+pub fn layout(sink: Arc<dyn Sink>, form: Form, writing: Writing) -> Result<Box<dyn Target>> {
+    Ok(Box::new(LayoutWriter::new(sink, form, writing)?))
 }

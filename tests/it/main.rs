@@ -8,6 +8,7 @@ mod crash;
 mod full_disk;
 mod host;
 mod layers;
+mod layout;
 mod live;
 mod stopped;
 mod support;

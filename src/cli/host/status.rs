@@ -60,6 +60,7 @@ fn changes(root: &DataRoot, stores: &[StoreRow]) -> Vec<ChangeRow> {
         let other = match hidden.store {
             StoreKind::Classic => StoreKind::Containerd,
             StoreKind::Containerd => StoreKind::Classic,
+            StoreKind::Layout => continue,
         };
         for choice in [&root.choices.docker_29, &root.choices.docker_28] {
             let shown = kind(&choice.store).is_none_or(|shown| shown == other);

@@ -75,14 +75,18 @@ impl Migration {
         Writer::open(sink, NAMESPACE, SNAPSHOTTER, &host, writing)
     }
 
-    pub(crate) fn plan(&self, source: &dyn Source, target: &Writer) -> Result<Plan> {
-        let options = Options {
+    pub(crate) fn options(&self) -> Options {
+        Options {
             selection: self.selection.clone(),
             on_conflict: self.on_conflict,
             compression: self.compression,
             snapshots: self.snapshots,
             can_share: false,
-        };
+        }
+    }
+
+    pub(crate) fn plan(&self, source: &dyn Source, target: &Writer) -> Result<Plan> {
+        let options = self.options();
         let has_blob = |diff_id| target.has_blob(diff_id);
         let facts = TargetFacts { has_blob: &has_blob, originals: &HashMap::new() };
         transfer::plan(source.inventory(), target.inventory(), &facts, &options)
