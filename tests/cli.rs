@@ -327,3 +327,91 @@ fn format_and_filter_speak_as_docker_does() {
         lines(&["-q", "--filter", "label=k=v"])
     );
 }
+
+fn export(more: &[&str]) -> Output {
+    let root = fixture("classic-28.tar.zst");
+    tranship(&[&["export", path_text(&root)], more].concat())
+}
+
+#[test]
+fn an_export_is_an_image_layout_that_docker_knows_too() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (tar, dir) = (folder.path().join("all.tar"), folder.path().join("dir"));
+    let done = export(&["-o", path_text(&tar), "--json"]);
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    let report: Value = serde_json::from_slice(&done.stdout).expect("--json prints JSON");
+    assert_eq!(report["target"]["store"], "layout");
+    let mut files = BTreeMap::new();
+    let mut archive = tar::Archive::new(File::open(&tar).expect("it was made"));
+    for entry in archive.entries().expect("a tar") {
+        let mut entry = entry.expect("a sound tar");
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).expect("a sound tar");
+        files.insert(name, bytes);
+    }
+    let parse = |name: &str| -> Value { serde_json::from_slice(&files[name]).expect(name) };
+    let becomes: BTreeSet<_> = report["images"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|image| image["becomes"].as_str().expect("it was exported").to_owned())
+        .collect();
+    let index = parse("index.json");
+    let listed = index["manifests"].as_array().expect("a list").iter();
+    let listed: BTreeSet<_> =
+        listed.map(|one| one["digest"].as_str().unwrap_or("").to_owned()).collect();
+    assert_eq!(listed, becomes);
+    let tags: BTreeSet<_> = parse("manifest.json")
+        .as_array()
+        .expect("a list")
+        .iter()
+        .flat_map(|image| texts(&image["RepoTags"]))
+        .collect();
+    let said = said_by_docker("classic-28");
+    for image in said["images"].as_array().expect("a list") {
+        let tag = format!(
+            "{}:{}",
+            image["Repository"].as_str().unwrap_or(""),
+            image["Tag"].as_str().unwrap_or("")
+        );
+        assert!(tag.contains("<none>") || tags.contains(&tag), "{tag} is not among {tags:?}");
+    }
+
+    let done = export(&["-o", path_text(&dir), "-q"]);
+    assert_eq!((done.status.code(), out(&done)), (Some(0), String::new()), "{}", err(&done));
+    for (name, bytes) in files.iter().filter(|(name, _)| !name.ends_with('/')) {
+        assert!(fs::read(dir.join(name)).expect(name) == *bytes, "{name}");
+    }
+}
+
+#[test]
+fn an_export_takes_what_is_asked_for_in_the_form_that_is_asked_for() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let dir = folder.path().join("dir");
+    let words = ["tiny/base:1", "weird:1", "--format", "oci", "-o", path_text(&dir)];
+    let plan = export(&[&words[..], &["-n"]].concat());
+    assert!(out(&plan).contains("2 images are exported") && !dir.exists(), "{}", out(&plan));
+    let done = export(&words);
+    assert!(out(&done).contains("Done: 2 images are in "), "{}", out(&done));
+    assert!(dir.join("index.json").exists() && !dir.join("manifest.json").exists());
+    let again = export(&words);
+    assert_eq!(again.status.code(), Some(3), "{}", err(&again));
+    assert!(err(&again).contains("is not empty"), "{}", err(&again));
+}
+
+#[test]
+fn what_cannot_be_exported_is_said_and_nothing_is_written() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let new = folder.path().join("new.tar");
+    let containerd = fixture("containerd-28.tar.zst");
+    for (args, code, said) in [
+        (["export", path_text(&containerd), "-o", path_text(&new)], 2, "containerd store yet"),
+        (["export", path_text(&fixture("classic-28.tar.zst")), "-o", "-"], 3, "stdout"),
+    ] {
+        let output = tranship(&args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", err(&output));
+        assert!(err(&output).contains(said), "{}", err(&output));
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}

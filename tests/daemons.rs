@@ -11,19 +11,13 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
 use support::host::{Daemon, Store, Suite, text, tranship};
 use support::judge::{assert_runs, assert_same};
 use support::observed::{Image, Images, Through};
 use support::source::Source;
-use tranship::format::oci::Platform;
-use tranship::op::host::{self, Known};
-use tranship::op::transfer::{self, OnConflict, Options, Selection, TargetFacts};
-use tranship::store::{Compression, Form, Writing, open};
-use tranship::tree::{Snapshots, TarSink, Time};
 
 #[test]
 #[ignore = "needs root, debootstrap and real daemons"]
@@ -91,13 +85,16 @@ fn images_of_docker_28_move_and_get_the_ids_docker_would_give() {
 
 #[test]
 #[ignore = "needs root, debootstrap and real daemons"]
-fn layouts_of_the_recorded_root_load_into_every_docker() {
+fn an_export_of_the_recorded_root_loads_into_every_docker() {
     let source = Source::recorded("classic-28");
-    let archive = source.lab.path("layout.tar");
+    let archive = source.lab.path("export.tar");
     let mut expected = source.before.images();
     // Neither comes out of `docker load`: what has no name, and what has no layers.
     expected.retain(|_, image| !image.tags.is_empty() && image.has_layers());
-    layout(&source.root, &archive);
+    let paths =
+        [&source.root, &archive].map(|path| path.to_str().expect("the lab's paths are text"));
+    let done = tranship(["export", paths[0], "-o", paths[1]]);
+    assert!(done.status.success(), "export: {}", text(&done.stderr));
     let daemons = [
         (Suite::Bookworm, Store::Classic),
         (Suite::Trixie, Store::Classic),
@@ -114,30 +111,6 @@ fn layouts_of_the_recorded_root_load_into_every_docker() {
         assert_same(&expected, &found, Through::Archive, &when);
         assert_runs(&daemon, &found);
     }
-}
-
-/// Writes the images of a root's classic store, as they are, to an archive that every Docker loads.
-fn layout(root: &Path, archive: &Path) {
-    let known = Known { platform: Platform::default(), ..Known::default() };
-    let host = host::survey(&host::open(Some(root)).expect("a data root"), &known);
-    let host = host.expect("a data root that can be read");
-    let mut stores = host.roots.iter().flat_map(|root| &root.stores);
-    let source = stores.find_map(|seen| seen.here.source.as_deref()).expect("a classic store");
-    let (compression, snapshots) = (Compression::None, Snapshots::None);
-    let writing = Writing { compression, snapshots, now: Time::default() };
-    let tar = Arc::new(TarSink::create(archive).expect("a new file"));
-    let target = open::layout(tar.clone(), Form::Docker, writing).expect("nothing is there yet");
-    let (selection, on_conflict) = (Selection::default(), OnConflict::Keep);
-    let options = Options { selection, on_conflict, compression, snapshots, can_share: false };
-    let originals = HashMap::new();
-    let facts =
-        TargetFacts { has_blob: &|diff_id| target.has_blob(diff_id), originals: &originals };
-    let plan = transfer::plan(source.inventory(), target.inventory(), &facts, &options);
-    let plan = plan.expect("the store has images");
-    let done = transfer::apply(&plan, source, &*target, 1, &()).expect("the store is sound");
-    assert!(done.failed.is_empty(), "{:?}", done.failed);
-    drop(target);
-    Arc::into_inner(tar).expect("nobody else has it").close().expect("room");
 }
 
 /// Migrates all of a root's classic store.

@@ -8,7 +8,7 @@ use clap_complete::CompletionCandidate;
 use clap_complete::engine::{ArgValueCompleter, PathCompleter, ValueCompleter};
 
 use crate::cli::ops::Where;
-use crate::cli::{completions, images, migrate, status};
+use crate::cli::{completions, export, images, migrate, status};
 
 /// Move container images between Docker's two on-disk stores, with every daemon stopped
 #[derive(Debug, Parser)]
@@ -25,6 +25,7 @@ pub(crate) enum Verb {
     Status(status::Args),
     Images(images::Args),
     Migrate(migrate::Args),
+    Export(export::Args),
     Completions(completions::Args),
 }
 
@@ -70,10 +71,12 @@ pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) 
         all.extend(PathCompleter::any().complete(current));
         all
     });
-    Cli::command().mut_subcommand("migrate", |migrate| {
-        migrate
-            .mut_arg("targets", |arg| arg.add(paths_and_images))
-            .mut_arg("exclude", |arg| arg.add(images))
+    ["migrate", "export"].iter().fold(Cli::command(), |command, verb| {
+        let (paths_and_images, images) = (paths_and_images.clone(), images.clone());
+        command.mut_subcommand(verb, |verb| {
+            verb.mut_arg("targets", |arg| arg.add(paths_and_images))
+                .mut_arg("exclude", |arg| arg.add(images))
+        })
     })
 }
 

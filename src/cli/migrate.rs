@@ -16,6 +16,7 @@ use crate::cli::rows::{StoreKind, any_matter};
 use crate::cli::size;
 use crate::cli::ui::Ui;
 use crate::error::{Error, Result};
+use crate::store::Form;
 
 /// Move images from one store to the other
 ///
@@ -83,8 +84,8 @@ pub(crate) struct Args {
 
     /// Do nothing if the images are larger than SIZE, such as 10GB
     ///
-    /// For runs that nobody watches: each image counts whole, and the exit code is 0. SIZE is read as Docker reads DOCKER_MIGRATE_SNAPSHOTTER_THRESHOLD: units are decimal, even if written
-    /// MiB.
+    /// For runs that nobody watches: each image counts whole, and the exit code is 0. SIZE is read
+    /// as Docker reads DOCKER_MIGRATE_SNAPSHOTTER_THRESHOLD: units are decimal, even if written MiB.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     threshold: Option<u64>,
 
@@ -117,11 +118,29 @@ pub(crate) enum To {
 
 /// Plans the migration, shows the plan, carries it out and shows what became of it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    let request = request(args)?;
-    let prepared = ops.prepare(&request)?;
-    let silent = args.quiet || args.json;
+    carry_out(&request(args)?, Quiet { quiet: args.quiet, json: args.json }, ui, ops)
+}
+
+/// What is not said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quiet {
+    /// Everything but what went wrong.
+    pub(crate) quiet: bool,
+    /// Everything but JSON.
+    pub(crate) json: bool,
+}
+
+/// Plans what is asked for, shows the plan, carries it out and shows what became of it.
+pub(crate) fn carry_out(
+    request: &MigrateRequest,
+    how: Quiet,
+    ui: &mut Ui<'_>,
+    ops: &dyn Ops,
+) -> Result<Exit> {
+    let prepared = ops.prepare(request)?;
+    let silent = how.quiet || how.json;
     if prepared.plan().over_threshold {
-        match args.json {
+        match how.json {
             true => ui.json(prepared.plan())?,
             false => ui.print(&migrate::over_threshold(prepared.plan()))?,
         }
@@ -138,15 +157,15 @@ pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
             prepared.apply(&progress)?
         }
     };
-    show(&done, args, ui)?;
+    show(&done, how, ui)?;
     Ok(Exit::with_findings(any_matter(&done.findings)))
 }
 
-fn show(done: &Migration, args: &Args, ui: &mut Ui<'_>) -> Result<()> {
-    if args.json {
+fn show(done: &Migration, how: Quiet, ui: &mut Ui<'_>) -> Result<()> {
+    if how.json {
         return ui.json(done);
     }
-    if !args.quiet {
+    if !how.quiet {
         ui.print(&migrate::outcome(done, ui.widths()))?;
     }
     ui.note(&findings::text(&done.findings, ui.text_width()));
@@ -155,13 +174,13 @@ fn show(done: &Migration, args: &Args, ui: &mut Ui<'_>) -> Result<()> {
 
 fn request(args: &Args) -> Result<MigrateRequest> {
     let (root, images) = split(&args.targets, args.root.as_deref(), Path::exists);
-    let images = images.iter().map(name).collect::<Result<_>>()?;
     Ok(MigrateRequest {
         at: args.places.at(root),
         to: match args.to {
             To::Containerd => StoreKind::Containerd,
         },
-        images,
+        form: Form::Oci,
+        images: names(images)?,
         exclude: args.exclude.clone(),
         all: args.all,
         compress: args.compress,
@@ -173,6 +192,11 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         into: args.into.clone(),
         jobs: args.jobs,
     })
+}
+
+/// Returns arguments as the names of images.
+pub(crate) fn names(images: &[OsString]) -> Result<Vec<String>> {
+    images.iter().map(name).collect()
 }
 
 fn name(image: &OsString) -> Result<String> {
@@ -217,7 +241,7 @@ fn is_path(target: &OsString, exists: impl FnOnce(&Path) -> bool) -> bool {
 /// (`benches/README.md`); the layers are read again by containerd only when something must be unpacked.
 const ZSTD_LEVEL: u8 = 1;
 
-fn compress(text: &str) -> std::result::Result<Compress, String> {
+pub(crate) fn compress(text: &str) -> std::result::Result<Compress, String> {
     let (method, level) = match text.split_once(':') {
         Some((method, level)) => (method, Some(level)),
         None => (text, None),

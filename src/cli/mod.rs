@@ -3,6 +3,7 @@
 mod args;
 mod completions;
 pub mod exit;
+mod export;
 mod filter;
 mod host;
 mod images;
@@ -77,6 +78,7 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Status(args) => status::run(args, ui, ops),
         Verb::Images(args) => images::run(args, ui, ops),
         Verb::Migrate(args) => migrate::run(args, ui, ops),
+        Verb::Export(args) => export::run(args, ui, ops),
         Verb::Completions(args) => completions::run(args, ui),
     };
     let flushed = ui.flush();

@@ -9,7 +9,7 @@ use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::error::Result;
-use crate::store::Progress;
+use crate::store::{Form, Progress};
 
 /// Where to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct MigrateRequest {
     pub at: Where,
     /// The store to move to.
     pub to: StoreKind,
+    /// For whom a layout is written, if that is the target.
+    pub form: Form,
     /// The images to move, by name or ID; all if empty.
     pub images: Vec<String>,
     /// Names that do not move.
@@ -107,7 +109,7 @@ pub trait Ops {
     /// Reads the images of every store at `at`.
     fn images(&self, at: &Where) -> Result<Images>;
 
-    /// Plans a migration; writes nothing.
+    /// Plans a migration or an export; writes nothing.
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>>;
 }
 

@@ -12,12 +12,11 @@ use crate::cli::rows::migrate::{
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::format::time::Timestamp;
-use crate::model::{Image, Inventory, Sizes, sizes};
+use crate::model::{Image, Inventory, Sizes, StoreKind, sizes};
 use crate::op::host::DAEMON_CONFIG;
 use crate::op::migrate::{Done, Prepared, Request};
 use crate::op::transfer::{OnConflict, Options, Selection};
-use crate::store::Progress;
-use crate::store::{Compression, Writing};
+use crate::store::{Compression, Form, Progress, Writing};
 use crate::tree::Snapshots;
 
 /// A prepared migration and the rows that show it.
@@ -66,6 +65,7 @@ fn library_request(request: &MigrateRequest) -> Request {
         containerd_root: request.at.containerd_root.clone(),
         daemon_config: request.at.daemon_config.clone(),
         to: request.to,
+        form: request.form,
         options: Options { selection, on_conflict, compression, snapshots, can_share },
         writing: Writing { compression, snapshots, now: now() },
         into: request.into.clone(),
@@ -92,7 +92,7 @@ fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
     Ok(Migration {
         dry_run: request.dry_run,
         source: end(inventory.kind, &inventory.driver, source),
-        target: end(request.to, "overlayfs", target),
+        target: end(request.to, target_driver(request), target),
         images: images(prepared, inventory),
         layers: LayerCounts {
             total: total as u64,
@@ -122,6 +122,14 @@ fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
         over_threshold: prepared.over_threshold,
         switched: None,
     })
+}
+
+fn target_driver(request: &MigrateRequest) -> &'static str {
+    match (request.to, request.form) {
+        (StoreKind::Layout, Form::Oci) => "oci",
+        (StoreKind::Layout, Form::Docker) => "docker",
+        _ => "overlayfs",
+    }
 }
 
 fn images(prepared: &Prepared, inventory: &Inventory) -> Vec<MovedImage> {
@@ -202,6 +210,16 @@ fn next_steps(
     }
     if let Some(into) = &request.into {
         let path = into.display().to_string();
+        if request.to == StoreKind::Layout {
+            if request.form == Form::Oci {
+                return Vec::new();
+            }
+            let load = match rows.target.path.ends_with(".tar") {
+                true => format!("docker load -i {path}"),
+                false => format!("tar -C {path} -c . | docker load"),
+            };
+            return vec![step("where the images are wanted, load them", Some(&load))];
+        }
         let what = match rows.target.path.ends_with(".tar") {
             true => {
                 format!("unpack {path} as root, with extended attributes, into an empty data root")

@@ -5,6 +5,7 @@ use crate::cli::render::images::short;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, printable, wrap};
 use crate::cli::render::units;
+use crate::cli::rows::StoreKind;
 use crate::cli::rows::migrate::{Action, ByteCounts, EndRow, LossRow, Migration, MovedImage};
 use crate::cli::rows::migrate::{StayRow, StepRow};
 
@@ -14,7 +15,7 @@ pub(crate) fn plan(plan: &Migration, widths: Widths) -> String {
     if plan.images.is_empty() {
         return out + "\nThere is no image to move.\n" + &stays(&plan.stays, widths.text);
     }
-    out += &format!("\n{}", images(&plan.images, widths.table));
+    out += &format!("\n{}", images(plan, widths.table));
     if moving(&plan.images) > 0 {
         out += &format!("\n{}\n", wrap(&cost(plan), widths.text, ""));
     }
@@ -47,7 +48,7 @@ fn moving(images: &[MovedImage]) -> u64 {
     images.iter().filter(|image| image.action == Action::Add).map(|_| 1).sum()
 }
 
-fn images(images: &[MovedImage], width: Option<usize>) -> String {
+fn images(plan: &Migration, width: Option<usize>) -> String {
     let columns = [
         Column::gives("IMAGE", 1, 24),
         Column::gives("IMAGE ID", 4, 12),
@@ -56,6 +57,7 @@ fn images(images: &[MovedImage], width: Option<usize>) -> String {
         Column::gives("SIZE", 2, 8),
         Column::whole("ACTION"),
     ];
+    let add = if plan.target.store == StoreKind::Layout { "export" } else { "move" };
     let cells = |image: &MovedImage| {
         vec![
             name(image),
@@ -63,10 +65,10 @@ fn images(images: &[MovedImage], width: Option<usize>) -> String {
             image.becomes.as_deref().map(short).unwrap_or_default().to_owned(),
             image.layers.len().to_string(),
             image.size.map_or_else(String::new, units::size),
-            action(image.action).to_owned(),
+            action(image.action, add).to_owned(),
         ]
     };
-    table(&columns, &images.iter().map(cells).collect::<Vec<_>>(), width)
+    table(&columns, &plan.images.iter().map(cells).collect::<Vec<_>>(), width)
 }
 
 fn name(image: &MovedImage) -> String {
@@ -77,9 +79,19 @@ fn name(image: &MovedImage) -> String {
     }
 }
 
-fn action(action: Action) -> &'static str {
+/// Returns what happens to `count` images.
+fn verb(plan: &Migration, count: u64) -> &'static str {
+    match (plan.target.store, count) {
+        (StoreKind::Layout, 1) => "is exported",
+        (StoreKind::Layout, _) => "are exported",
+        (_, 1) => "moves",
+        _ => "move",
+    }
+}
+
+fn action(action: Action, add: &'static str) -> &'static str {
     match action {
-        Action::Add => "move",
+        Action::Add => add,
         Action::Present => "there already",
         Action::Failed => "damaged",
     }
@@ -88,7 +100,7 @@ fn action(action: Action) -> &'static str {
 fn cost(plan: &Migration) -> String {
     let layers = &plan.layers;
     let moves = count(moving(&plan.images), "image");
-    let verb = if moving(&plan.images) == 1 { "moves" } else { "move" };
+    let verb = verb(plan, moving(&plan.images));
     format!(
         "{moves} {verb}. Of {}, {} must be read ({}) and {} there already. {}",
         count(layers.total, "layer"),
@@ -122,9 +134,9 @@ fn result(done: &Migration) -> String {
     let failed = done.images.iter().filter(|image| image.action == Action::Failed).count();
     let verb = if moved == 1 { "is" } else { "are" };
     let mut text = format!(
-        "Done: {} {verb} in the {} store. {} read ({}), {} there already; {} written.",
+        "Done: {} {verb} in {}. {} read ({}), {} there already; {} written.",
         count(moved, "image"),
-        done.target.store.name(),
+        target(done),
         count(done.layers.to_read, "layer"),
         units::size(done.bytes.read),
         done.layers.reused,
@@ -136,13 +148,24 @@ fn result(done: &Migration) -> String {
     text
 }
 
+fn target(done: &Migration) -> String {
+    match done.target.store {
+        StoreKind::Layout => printable(&done.target.path).into_owned(),
+        kind => format!("the {} store", kind.name()),
+    }
+}
+
 fn losses(plan: &Migration, width: usize) -> String {
     if plan.losses.is_empty() {
         return String::new();
     }
     let line = |loss: &LossRow| item(&format!("{}: {}", loss.image, loss.what), width);
     let lines: String = plan.losses.iter().map(line).collect();
-    format!("\nThe {} store cannot keep:\n{lines}", plan.target.store.name())
+    let target = match plan.target.store {
+        StoreKind::Layout => "An export".to_owned(),
+        kind => format!("The {} store", kind.name()),
+    };
+    format!("\n{target} cannot keep:\n{lines}")
 }
 
 fn stays(stays: &[StayRow], width: usize) -> String {

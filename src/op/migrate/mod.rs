@@ -1,4 +1,5 @@
-//! The whole of `tranship migrate`: find the stores, keep daemons away, plan, carry out, switch.
+//! The whole of `tranship migrate` and `export`: find the stores, keep daemons away, plan, carry out,
+//! switch.
 
 mod place;
 mod switch;
@@ -14,7 +15,7 @@ use crate::model::{Inventory, StoreKind};
 use crate::op::host::{self, ConfigFile, DataRoot, Known, Seen, Stopped};
 use crate::op::transfer::{self, Options, Outcome, Plan, TargetFacts};
 use crate::store::Progress;
-use crate::store::{self, Document, Source, Target, Writing};
+use crate::store::{self, Document, Form, Source, Target, Writing};
 use crate::tree::Tree;
 use place::Destination;
 
@@ -31,6 +32,8 @@ pub struct Request {
     pub daemon_config: Option<PathBuf>,
     /// The kind of store to move to.
     pub to: StoreKind,
+    /// For whom a layout is written, if that is the target.
+    pub form: Form,
     /// Which images, and what happens to names that are taken.
     pub options: Options,
     /// How the target is written.
@@ -94,6 +97,11 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
         switch::possible(&request, &root)?;
     }
     let from = &root.stores[source];
+    if request.to == StoreKind::Layout && from.here.kind == StoreKind::Containerd {
+        let place = Place::new(from.here.place.clone(), "");
+        let what = "images cannot be exported from a containerd store yet";
+        return Err(Error::unsupported(place, what));
+    }
     let destination = place::destination(&request, &root, &from.here)?;
     let stopped = if request.dry_run {
         Stopped::default()
@@ -102,13 +110,17 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
         destination.lock(here)?
     };
     let sink = destination.sink()?;
-    let target = store::open::target(request.to, sink, &request.platform, request.writing)?;
+    let target = open_target(&request, sink)?;
     request.options.can_share &= destination.shares_files_with(&*from.here.tree);
     let originals = originals(&root, source_of(from)?);
     let has_blob = |diff_id| target.has_blob(diff_id);
     let facts = TargetFacts { has_blob: &has_blob, originals: &originals };
     let inventory = source_of(from)?.inventory();
-    let plan = transfer::plan(inventory, target.inventory(), &facts, &request.options)?;
+    let mut plan = transfer::plan(inventory, target.inventory(), &facts, &request.options)?;
+    if request.to == StoreKind::Layout {
+        // Nobody expects an export to take all.
+        plan.stays.clear();
+    }
     let over_threshold = request.threshold.is_some_and(|most| plan.selected_bytes > most);
     let free = destination.free()?;
     let prepared = Prepared {
@@ -126,6 +138,13 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
         prepared.refuse_if_too_little_room()?;
     }
     Ok(prepared)
+}
+
+fn open_target(request: &Request, sink: SharedSink) -> Result<Box<dyn Target>> {
+    match request.to {
+        StoreKind::Layout => store::open::layout(sink, request.form, request.writing),
+        to => store::open::target(to, sink, &request.platform, request.writing),
+    }
 }
 
 fn known(request: &Request) -> Result<Known> {
@@ -228,10 +247,7 @@ impl Prepared {
         }
         let source = source_of(&self.root.stores[self.source])?;
         let target = match self.destination.make()? {
-            Some(sink) => {
-                let (to, platform) = (self.request.to, &self.request.platform);
-                store::open::target(to, sink, platform, self.request.writing)?
-            }
+            Some(sink) => open_target(&self.request, sink)?,
             None => self.target,
         };
         let jobs = if self.destination.is_ordered() { 1 } else { self.request.jobs };

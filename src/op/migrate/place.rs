@@ -21,8 +21,8 @@ pub(super) enum Destination {
     Live { path: PathBuf, lock_files: Vec<TreePathBuf> },
     /// A directory that is yet to be made.
     New(PathBuf),
-    /// A tar that is yet to be made.
-    Tar { path: PathBuf, sink: Mutex<Option<Arc<TarSink>>> },
+    /// A tar that is yet to be made, with the target in a folder of it.
+    Tar { path: PathBuf, folder: TreePathBuf, sink: Mutex<Option<Arc<TarSink>>> },
 }
 
 pub(super) fn destination(
@@ -38,13 +38,16 @@ pub(super) fn destination(
             Destination::New(path)
         }
     };
+    let is_layout = request.to == StoreKind::Layout;
     if let Some(into) = &request.into {
         let is_tar = into.extension().is_some_and(|extension| extension == "tar");
         if is_tar && !os::is_dir(into) {
+            let folder =
+                if is_layout { TreePathBuf::default() } else { path(OWN_CONTAINERD).to_owned() };
             let path = into.clone();
-            return Ok(Destination::Tar { path, sink: Mutex::default() });
+            return Ok(Destination::Tar { path, folder, sink: Mutex::default() });
         }
-        let is_root_itself = os::is_dir(&into.join("io.containerd.metadata.v1.bolt"));
+        let is_root_itself = is_layout || os::is_dir(&into.join("io.containerd.metadata.v1.bolt"));
         return Ok(at(if is_root_itself { into.clone() } else { into.join(OWN_CONTAINERD) }));
     }
     if let Some(path) = &request.containerd_root {
@@ -122,10 +125,13 @@ impl Destination {
                 os::make_dirs(at).map_err(|error| Error::io(Place::new(self.name(), ""), error))?;
                 Ok(Some(Arc::new(LiveSink::open(at)?)))
             }
-            Self::Tar { path: at, sink } => {
+            Self::Tar { path: at, folder, sink } => {
                 let tar = Arc::new(TarSink::create(at)?);
                 *sink.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&tar));
-                Ok(Some(Arc::new(SubSink::make(tar, path(OWN_CONTAINERD), ROOT_MODE)?)))
+                if folder.as_path().is_root() {
+                    return Ok(Some(tar));
+                }
+                Ok(Some(Arc::new(SubSink::make(tar, folder.as_path(), ROOT_MODE)?)))
             }
         }
     }

@@ -1,0 +1,125 @@
+//! `tranship export`
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::ValueHint;
+
+use crate::cli::args::Places;
+use crate::cli::exit::Exit;
+use crate::cli::migrate::{Quiet, carry_out, compress, names, split};
+use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
+use crate::cli::rows::StoreKind;
+use crate::cli::ui::Ui;
+use crate::error::{Error, Result};
+use crate::store::Form;
+
+/// Write images of a stopped classic store to an archive or a folder
+///
+/// Each layer is read once, whichever images share it, and verified on the way. The same images give
+/// the same bytes. Every Docker loads what is written; other tools read it as an OCI image layout.
+///
+/// Images and the data root are named as for migrate; without an image, all are exported.
+#[derive(Clone, Debug, clap::Args)]
+#[command(override_usage = "tranship export [OPTIONS] --output <FILE.tar|DIR> [PATH] [IMAGE]...")]
+#[command(after_long_help = "\
+Examples:
+  tranship export -o all.tar
+  tranship export app:v2 busybox -o two.tar
+  tranship export /mnt/old/docker 'registry.example.com/*' -o layout --format oci
+  tranship export docker.tar.zst -o all.tar --compress gzip")]
+pub(crate) struct Args {
+    /// The data root, then the images to export
+    ///
+    /// Without a path: this host's own data root. Without an image: all.
+    #[arg(value_name = "PATH|IMAGE", value_hint = ValueHint::AnyPath)]
+    targets: Vec<OsString>,
+
+    /// Read the data root at PATH, and take every argument for an image
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    root: Option<PathBuf>,
+
+    /// Write to this new archive, or to this new or empty folder
+    #[arg(short, long, value_name = "FILE.tar|DIR", value_hint = ValueHint::AnyPath)]
+    output: PathBuf,
+
+    /// Write for every Docker, or an OCI image layout and no more
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Format::Docker)]
+    format: Format,
+
+    /// Leave out names that match GLOB; may be given more than once
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+
+    /// Export intermediate images too: untagged ones that others were built from
+    #[arg(long)]
+    all: bool,
+
+    /// Compress layers with zstd[:1-22], gzip[:1-9] or none
+    ///
+    /// By default zstd for the format oci, and none for docker, as `docker save` does it.
+    #[arg(long, value_name = "METHOD", value_parser = compress)]
+    compress: Option<Compress>,
+
+    /// Show the plan and stop
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    places: Places,
+
+    /// Work on N layers at once; by default one for each core, and one for an archive
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+
+    /// Print only what went wrong
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The forms of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// As `docker save` writes: an OCI image layout with a manifest.json
+    Docker,
+    /// An OCI image layout
+    Oci,
+}
+
+/// Plans the export, shows the plan, carries it out and shows what became of it.
+pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
+    carry_out(&request(args)?, Quiet { quiet: args.quiet, json: args.json }, ui, ops)
+}
+
+fn request(args: &Args) -> Result<MigrateRequest> {
+    if args.output == Path::new("-") {
+        return Err(Error::refused("an export cannot go to stdout yet")
+            .hint("name a new archive: `-o images.tar`"));
+    }
+    let (root, images) = split(&args.targets, args.root.as_deref(), Path::exists);
+    let (form, compression) = match args.format {
+        Format::Docker => (Form::Docker, Compress::None),
+        Format::Oci => (Form::Oci, compress("zstd").map_err(Error::refused)?),
+    };
+    Ok(MigrateRequest {
+        at: args.places.at(root),
+        to: StoreKind::Layout,
+        form,
+        images: names(images)?,
+        exclude: args.exclude.clone(),
+        all: args.all,
+        compress: args.compress.unwrap_or(compression),
+        snapshots: Snapshots::None,
+        on_conflict: OnConflict::Fail,
+        dry_run: args.dry_run,
+        switch: false,
+        threshold: None,
+        into: Some(args.output.clone()),
+        jobs: args.jobs,
+    })
+}
