@@ -83,7 +83,9 @@ impl Write for Stream {
         if self.uncached {
             match self.write_block(DONTCACHE) {
                 // A file system that cannot has written nothing.
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => self.uncached = false,
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::OPNOTSUPP) => {
+                    self.uncached = false;
+                }
                 answer => return answer.map(|()| part.len()),
             }
         }
