@@ -16,13 +16,14 @@ pub(super) struct LayerAt {
     pub(super) diff_id: DiffId,
     /// A blob with its tar, as a manifest says that was read.
     pub(super) blob: Option<BlobId>,
-    /// The folder with its files.
-    pub(super) files: Option<TreePathBuf>,
+    /// The folder of the snapshotter with its files.
+    pub(super) folder: Option<u64>,
 }
 
 /// One layer of a containerd root.
 pub(super) struct Content<'a> {
     pub(super) tree: &'a dyn Tree,
+    pub(super) snapshotter: &'a str,
     pub(super) at: &'a LayerAt,
 }
 
@@ -51,7 +52,8 @@ impl LayerContent for Content<'_> {
     }
 
     fn files(&self) -> Option<(&dyn Tree, TreePathBuf)> {
-        Some((self.tree, self.at.files.clone()?))
+        let files = layout::Snapshotter::new(self.snapshotter).files(self.at.folder?);
+        Some((self.tree, files))
     }
 }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::content::{Content, LayerAt};
 use super::layout;
-use super::records::{Kept, Record, Records, records};
+use super::records::{Kept, Record, Records, Snapshot, records};
 use super::target::Targets;
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Result};
@@ -73,9 +73,8 @@ impl Containerd {
         let targets = Targets { tree, records: &records, host, configs, blobs };
         inventory.images = images(&records, &targets, &mut inventory.findings);
         let blobs = targets.blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
-        inventory.layers = layers(&inventory.images, &records);
-        let folders = layout::Snapshotter::new(snapshotter);
-        let layers = layers_at(&inventory.images, &records, &blobs, &folders);
+        let (layers, unpacked) = layers(&inventory.images, &records, &blobs);
+        inventory.layers = unpacked;
         for (blob, found) in &records.blobs {
             if let Some(diff_id) = found.uncompressed {
                 let layer = LayerBlob { blob: *blob, size: found.size };
@@ -113,7 +112,8 @@ impl Source for Containerd {
             let place = self.tree.place(layout::blobs().as_path());
             Error::missing(place, format!("no image has a layer {chain_id}"))
         })?;
-        Ok(Box::new(Content { tree: &*self.tree, at }))
+        let snapshotter = &self.inventory.driver;
+        Ok(Box::new(Content { tree: &*self.tree, snapshotter, at }))
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {
@@ -181,38 +181,29 @@ fn names(records: &[&Record]) -> Vec<Name> {
     named.map(|record| name(&record)).collect()
 }
 
-/// Snapshots do not say which tar they are; the configs of the images do.
-fn layers(images: &[Image], records: &Records) -> BTreeMap<ChainId, Layer> {
-    let mut layers = BTreeMap::new();
-    for manifest in images.iter().flat_map(|image| &image.manifests) {
-        let mut parent = None;
-        for (diff_id, chain_id) in manifest.layers.iter().zip(manifest.chain()) {
-            if let Some(size) = records.snapshot(chain_id) {
-                layers.insert(chain_id, Layer { diff_id: *diff_id, parent, size });
-            }
-            parent = Some(chain_id);
-        }
-    }
-    layers
-}
-
-/// Returns where the layers of all images are, unpacked or not.
-fn layers_at(
+/// Returns where the layers of all images are, unpacked or not, and of those that are unpacked what an
+/// inventory tells. Snapshots do not say which tar they are; the configs of the images do.
+fn layers(
     images: &[Image],
     records: &Records,
     blobs: &HashMap<DiffId, BlobId>,
-    folders: &layout::Snapshotter,
-) -> HashMap<ChainId, LayerAt> {
-    let mut found = HashMap::new();
+) -> (HashMap<ChainId, LayerAt>, BTreeMap<ChainId, Layer>) {
+    let (mut all, mut unpacked) = (HashMap::new(), BTreeMap::new());
     for manifest in images.iter().flat_map(|image| &image.manifests) {
+        let mut parent = None;
         for (diff_id, chain_id) in manifest.layers.iter().zip(manifest.chain()) {
-            found.entry(chain_id).or_insert_with(|| {
-                let files = records.folder(chain_id).map(|folder| folders.files(folder));
-                LayerAt { diff_id: *diff_id, blob: blobs.get(diff_id).copied(), files }
+            all.entry(chain_id).or_insert_with(|| {
+                let (diff_id, snapshot) = (*diff_id, records.snapshot(chain_id));
+                if let Some(Snapshot { size, .. }) = snapshot {
+                    unpacked.insert(chain_id, Layer { diff_id, parent, size: *size });
+                }
+                let folder = snapshot.and_then(|snapshot| snapshot.folder);
+                LayerAt { diff_id, blob: blobs.get(&diff_id).copied(), folder }
             });
+            parent = Some(chain_id);
         }
     }
-    found
+    (all, unpacked)
 }
 
 /// Returns the finding that a blob which should be there cannot be read.

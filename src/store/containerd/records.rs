@@ -29,10 +29,10 @@ pub(super) struct Records {
     pub(super) kept: Kept,
 }
 
-struct Snapshot {
-    size: u64,
+pub(super) struct Snapshot {
+    pub(super) size: u64,
     /// Which folder of the snapshotter has its files.
-    folder: Option<u64>,
+    pub(super) folder: Option<u64>,
     parent: Option<String>,
 }
 
@@ -84,20 +84,15 @@ pub(super) fn records(tree: &dyn Tree, name: &str, snapshotter: &str) -> Result<
 }
 
 impl Records {
-    /// Returns the size of the snapshot of one layer, if there is one.
-    pub(super) fn snapshot(&self, chain_id: ChainId) -> Option<u64> {
-        self.snapshots.get(&chain_id.to_string()).map(|snapshot| snapshot.size)
-    }
-
-    /// Returns the folder of the snapshot of one layer, if there is one.
-    pub(super) fn folder(&self, chain_id: ChainId) -> Option<u64> {
-        self.snapshots.get(&chain_id.to_string())?.folder
+    /// Returns the snapshot of one layer, if there is one.
+    pub(super) fn snapshot(&self, chain_id: ChainId) -> Option<&Snapshot> {
+        self.snapshots.get(&chain_id.to_string())
     }
 
     /// Returns the size of a layer's snapshot and all that it stands on. What `docker commit` made
     /// stands on the container's init snapshot too, which is no layer.
     pub(super) fn unpacked(&self, top: ChainId) -> Option<u64> {
-        let mut next = self.snapshots.get(&top.to_string())?;
+        let mut next = self.snapshot(top)?;
         let mut total = next.size;
         // As many steps as there are snapshots, lest a loop of parents be endless.
         for _ in 0..self.snapshots.len() {
