@@ -19,6 +19,7 @@ pub use progress::Progress;
 
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::oci::media_type;
 use crate::model::{Finding, Image, Inventory};
 use crate::tree::{Snapshots, Tree, TreePathBuf, optional, path};
 
@@ -76,6 +77,17 @@ pub enum Compression {
     Gzip(u32),
     /// zstd at this level.
     Zstd(i32),
+}
+
+impl Compression {
+    /// Returns the media type of a layer that is stored so.
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::None => media_type::OCI_LAYER,
+            Self::Gzip(_) => media_type::OCI_LAYER_GZIP,
+            Self::Zstd(_) => media_type::OCI_LAYER_ZSTD,
+        }
+    }
 }
 
 /// For whom a layout is written.

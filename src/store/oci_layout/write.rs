@@ -85,14 +85,6 @@ impl LayoutWriter {
         file.finish().map(drop)
     }
 
-    fn media_type(&self) -> &'static str {
-        match self.compression {
-            Compression::None => media_type::OCI_LAYER,
-            Compression::Gzip(_) => media_type::OCI_LAYER_GZIP,
-            Compression::Zstd(_) => media_type::OCI_LAYER_ZSTD,
-        }
-    }
-
     /// Writes config and manifest of an image; `known` are the documents that are there.
     fn image(
         &self,
@@ -108,7 +100,7 @@ impl LayoutWriter {
             self.blobs().get(diff_id).copied().ok_or_else(|| Error::missing(place(), what()))
         };
         let layers = diff_ids.iter().map(put).collect::<Result<Vec<_>>>()?;
-        let kind = self.media_type();
+        let kind = self.compression.media_type();
         let parts: Vec<_> = layers.iter().map(|(blob, size)| (kind, *blob, *size)).collect();
         let manifest = classic_save_manifest((step.config, config.len() as u64), &parts);
         let (size, id) = (manifest.len() as u64, BlobId(Digest::of(&manifest)));

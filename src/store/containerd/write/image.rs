@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::format::compression::{self, SNIFF};
 use crate::format::oci::{classic_save_manifest, media_type};
 use crate::store::containerd::layout;
-use crate::store::{Compression, ImageStep, Source};
+use crate::store::{ImageStep, Source};
 use crate::tree::TreePath;
 
 /// What an image is written as.
@@ -48,11 +48,9 @@ impl Writer {
 
     fn part(&self, diff_id: DiffId) -> Result<Option<LayerPart>> {
         let Some((blob, is_new)) = self.blob(diff_id) else { return Ok(None) };
-        let media_type = match (is_new, self.writing.compression) {
-            (true, Compression::None) => media_type::OCI_LAYER,
-            (true, Compression::Gzip(_)) => media_type::OCI_LAYER_GZIP,
-            (true, Compression::Zstd(_)) => media_type::OCI_LAYER_ZSTD,
-            (false, _) => self.media_type_of(blob.digest)?,
+        let media_type = match is_new {
+            true => self.writing.compression.media_type(),
+            false => self.media_type_of(blob.digest)?,
         };
         Ok(Some(LayerPart { blob: blob.digest, size: blob.size, diff_id, media_type }))
     }
