@@ -30,23 +30,17 @@ const OF_A_LAYER: u64 = 8;
 /// # Errors
 /// What the tree says of anything but a folder that is not there.
 pub fn room(here: &StoreHere) -> Result<Room> {
-    room_within(here, MOST)
-}
-
-fn room_within(here: &StoreHere, most: u64) -> Result<Room> {
-    let Some(inventory) = here.inventory() else {
-        let count = Count::new(u64::MAX);
-        return Ok(Room { bytes: count.all(&*here.tree, &here.folders)?, counted: true });
-    };
-    let count = Count::new(most);
-    let layers = inventory.layers.len() as u64;
-    if layers.saturating_mul(OF_A_LAYER) <= most {
+    let inventory = here.inventory();
+    let layers = inventory.map_or(0, |inventory| inventory.layers.len() as u64);
+    // Of a store that cannot be read nothing is on record.
+    let count = Count::new(inventory.map_or(u64::MAX, |_| MOST));
+    if layers.saturating_mul(OF_A_LAYER) <= count.most {
         let bytes = count.all(&*here.tree, &here.folders)?;
         if !count.is_over() {
             return Ok(Room { bytes, counted: true });
         }
     }
-    Ok(Room { bytes: recorded(inventory), counted: false })
+    Ok(Room { bytes: inventory.map_or(0, recorded), counted: false })
 }
 
 fn recorded(inventory: &Inventory) -> u64 {
