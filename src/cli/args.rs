@@ -57,6 +57,18 @@ impl Places {
     }
 }
 
+/// What a verb that writes keeps to itself.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Quiet {
+    /// Print only what went wrong
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Tells the names of the images at a place, for completion.
 pub(crate) type ImageNames = fn(&Where) -> Vec<String>;
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
-use crate::cli::args::Places;
+use crate::cli::args::{Places, Quiet};
 use crate::cli::exit::Exit;
-use crate::cli::migrate::{Quiet, carry_out, compress, names, split};
+use crate::cli::migrate::{carry_out, compress, names, split};
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
 use crate::cli::rows::StoreKind;
 use crate::cli::ui::Ui;
@@ -73,13 +73,8 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
-    /// Print only what went wrong
-    #[arg(short, long)]
-    quiet: bool,
-
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    quiet: Quiet,
 }
 
 /// The forms of an export.
@@ -93,7 +88,7 @@ enum Format {
 
 /// Plans the export, shows the plan, carries it out and shows what became of it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    carry_out(&request(args)?, Quiet { quiet: args.quiet, json: args.json }, ui, ops)
+    carry_out(&request(args)?, args.quiet, ui, ops)
 }
 
 fn request(args: &Args) -> Result<MigrateRequest> {

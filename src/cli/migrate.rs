@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
-use crate::cli::args::Places;
+use crate::cli::args::{Places, Quiet};
 use crate::cli::exit::Exit;
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
 use crate::cli::progress::Display;
@@ -100,13 +100,8 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
-    /// Print only what went wrong
-    #[arg(short, long)]
-    quiet: bool,
-
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    quiet: Quiet,
 }
 
 /// The stores one can move to.
@@ -118,16 +113,7 @@ pub(crate) enum To {
 
 /// Plans the migration, shows the plan, carries it out and shows what became of it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    carry_out(&request(args)?, Quiet { quiet: args.quiet, json: args.json }, ui, ops)
-}
-
-/// What is not said.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Quiet {
-    /// Everything but what went wrong.
-    pub(crate) quiet: bool,
-    /// Everything but JSON.
-    pub(crate) json: bool,
+    carry_out(&request(args)?, args.quiet, ui, ops)
 }
 
 /// Plans what is asked for, shows the plan, carries it out and shows what became of it.
