@@ -19,7 +19,7 @@ pub use progress::Progress;
 
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::oci::media_type;
+use crate::format::oci::{Descriptor, media_type};
 use crate::model::{Finding, Image, Inventory};
 use crate::tree::{Snapshots, Tree, TreePathBuf, optional, path};
 
@@ -47,6 +47,34 @@ pub trait Source: Send + Sync {
 
     /// Returns a document that the store keeps under its digest, verified.
     fn document(&self, blob: BlobId) -> Result<Document>;
+
+    /// Returns all that `image` consists of; nothing if the store keeps no manifests, as the classic
+    /// one.
+    ///
+    /// # Errors
+    /// A document that was there and cannot be read any more.
+    fn contents(&self, image: &Image) -> Result<Option<Contents>> {
+        let _ = image;
+        Ok(None)
+    }
+
+    /// Opens bytes that the store keeps under their digest. Reading them to their end verifies them, as
+    /// with [`LayerContent::tar`].
+    fn blob(&self, blob: BlobId) -> Result<Box<dyn BufRead + Send + '_>>;
+}
+
+/// All that an image consists of, from the document its ID names down: what is kept of it where
+/// documents keep their bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// What the image's names point at: an index, a manifest, or something else that has a digest.
+    pub target: Descriptor,
+    /// The indexes and manifests that are there, each after all that refer to it, and each once.
+    pub documents: Vec<Descriptor>,
+    /// The configs, layers and all else that they name and that is there, each once.
+    pub blobs: Vec<Descriptor>,
+    /// What they name and is not there: manifests for other platforms, layers that were never fetched.
+    pub absent: Vec<Descriptor>,
 }
 
 /// The content of one layer. One form is a duty; the others are there if the store has them.
@@ -158,14 +186,40 @@ impl Damage {
 pub struct ImageStep {
     /// The image as the source has it.
     pub image: Image,
-    /// Its ID in a classic store.
-    pub config: ConfigId,
+    /// Its ID in a classic store: the config of the platform that was chosen. None for what nothing can
+    /// run.
+    pub config: Option<ConfigId>,
     /// The canonical names it is to have; none makes it a dangling image.
     pub names: Vec<String>,
     /// The config of its parent, if that is or will be in the target.
     pub parent: Option<ConfigId>,
     /// Registry documents to carry along.
     pub originals: Vec<(BlobId, Document)>,
+    /// What keeps its bytes, if the image comes as a whole; without it, the target makes a manifest of
+    /// its own for config and layers.
+    pub kept: Option<Contents>,
+    /// Its layers in the form that registries have them, as far as that is known.
+    pub packed: Vec<PackedLayer>,
+}
+
+/// A layer in the form that registries have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedLayer {
+    /// The digest of its tar.
+    pub diff_id: DiffId,
+    /// The digest of its bytes, however compressed.
+    pub blob: BlobId,
+    /// The repositories it is known to be in, by their canonical names: `docker.io/library/alpine`.
+    pub repositories: Vec<String>,
+}
+
+/// Bytes that keep their digest on the way into a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobStep {
+    /// What they are.
+    pub blob: BlobId,
+    /// How many, as the manifest says that names them.
+    pub size: u64,
 }
 
 /// A store to write to. Layers may be put from many threads at once; [`commit`](Target::commit) makes
@@ -189,6 +243,25 @@ pub trait Target: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Damage>;
 
+    /// Returns whether the store keeps manifests and blobs under their digests, so that an image can come
+    /// as a whole. One that does not has an image for one platform, by its config.
+    fn keeps_documents(&self) -> bool;
+
+    /// Returns whether the store has these bytes already.
+    fn has_bytes(&self, step: &BlobStep) -> bool {
+        let _ = step;
+        false
+    }
+
+    /// Puts bytes that keep their digest, or finds that an interrupted run already has. Returns what was
+    /// wrong with them, if it is that they cannot be read from the source.
+    fn put_blob(
+        &self,
+        step: &BlobStep,
+        source: &dyn Source,
+        progress: &dyn Progress,
+    ) -> Result<Option<Error>>;
+
     /// Returns the bytes of layers written so far, compressed or copied; not those that are shared.
     fn written(&self) -> u64;
 
@@ -205,6 +278,17 @@ pub trait Target: Send + Sync {
 impl ImageStep {
     /// Stands in a name for the image's digest in the target, which is known only at the end.
     pub const OWN_DIGEST: &'static str = "<digest>";
+
+    /// Returns the config of an image that a manifest is made for.
+    ///
+    /// # Errors
+    /// Unsupported if nothing in the image can run.
+    pub fn config(&self) -> Result<ConfigId> {
+        self.config.ok_or_else(|| {
+            let what = format!("nothing in image {} can run", self.image.id.short());
+            Error::unsupported(crate::error::Place::default(), what)
+        })
+    }
 }
 
 /// What an image became in a target.

@@ -204,7 +204,16 @@ impl<'a> Planner<'a> {
         self.lose_digests(image);
         let originals = self.facts.originals.get(&image.id).cloned().unwrap_or_default();
         let (image, parent) = (image.clone(), None);
-        self.plan.images.push(ImageStep { image, config, names, parent, originals });
+        let step = ImageStep {
+            image,
+            config: Some(config),
+            names,
+            parent,
+            originals,
+            kept: None,
+            packed: Vec::new(),
+        };
+        self.plan.images.push(step);
         self.plan.positions.push(position);
         Ok(())
     }

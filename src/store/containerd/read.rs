@@ -1,6 +1,7 @@
 //! Reading a containerd root.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::format::oci::Platform;
 use crate::format::reference::Reference;
 use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, Severity, StoreKind};
+use crate::store::blob::Verified;
 use crate::store::{Document, LayerContent, Source};
 use crate::tree::{Tree, read_within};
 
@@ -119,6 +121,12 @@ impl Source for Containerd {
     fn document(&self, blob: BlobId) -> Result<Document> {
         let bytes = document(&*self.tree, blob)?;
         Ok(Document { bytes, labels: self.kept.labels.get(&blob).cloned().unwrap_or_default() })
+    }
+
+    fn blob(&self, blob: BlobId) -> Result<Box<dyn BufRead + Send + '_>> {
+        let path = layout::blob(blob);
+        let file = BufReader::new(self.tree.open(path.as_path())?);
+        Ok(Box::new(Verified::new(file, blob.0, self.tree.place(path.as_path()))))
     }
 }
 

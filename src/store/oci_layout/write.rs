@@ -17,7 +17,8 @@ use crate::format::reference::Reference;
 use crate::model::{Inventory, StoreKind};
 use crate::store::put::Blobs;
 use crate::store::{
-    Committed, Compression, Damage, Form, ImageStep, LayerStep, Progress, Source, Target, Writing,
+    BlobStep, Committed, Compression, Damage, Form, ImageStep, LayerStep, Progress, Source, Target,
+    Writing,
 };
 use crate::tree::{Attributes, Sink, TreePath, TreePathBuf, sink_error};
 
@@ -92,7 +93,8 @@ impl LayoutWriter {
         source: &dyn Source,
         known: &mut HashSet<BlobId>,
     ) -> Result<Written> {
-        let config = source.document(BlobId(step.config.0))?.bytes;
+        let config_id = step.config()?;
+        let config = source.document(BlobId(config_id.0))?.bytes;
         let diff_ids = step.image.shown().map(|shown| shown.layers.clone()).unwrap_or_default();
         let put = |diff_id: &DiffId| {
             let what = || format!("layer {diff_id} was not put");
@@ -102,9 +104,9 @@ impl LayoutWriter {
         let layers = diff_ids.iter().map(put).collect::<Result<Vec<_>>>()?;
         let kind = self.compression.media_type();
         let parts: Vec<_> = layers.iter().map(|(blob, size)| (kind, *blob, *size)).collect();
-        let manifest = classic_save_manifest((step.config, config.len() as u64), &parts);
+        let manifest = classic_save_manifest((config_id, config.len() as u64), &parts);
         let (size, id) = (manifest.len() as u64, BlobId(Digest::of(&manifest)));
-        for (blob, bytes) in [(BlobId(step.config.0), config), (id, manifest)] {
+        for (blob, bytes) in [(BlobId(config_id.0), config), (id, manifest)] {
             if known.insert(blob) {
                 self.write(layout::blob(blob).as_path(), &bytes)?;
             }
@@ -117,7 +119,7 @@ impl LayoutWriter {
         };
         let names = step.names.iter().map(name).collect::<Result<Vec<_>>>()?;
         let layers = layers.into_iter().map(|(blob, _)| blob).collect();
-        Ok(Written { manifest: id, size, config: step.config.0, layers, names })
+        Ok(Written { manifest: id, size, config: config_id.0, layers, names })
     }
 
     /// Writes what names the blobs, `index.json` last: without it a folder is no layout.
@@ -226,6 +228,21 @@ impl Target for LayoutWriter {
             self.written.fetch_add(size, Ordering::Relaxed);
         }
         Ok(damage)
+    }
+
+    fn keeps_documents(&self) -> bool {
+        true
+    }
+
+    fn put_blob(
+        &self,
+        step: &BlobStep,
+        source: &dyn Source,
+        progress: &dyn Progress,
+    ) -> Result<Option<Error>> {
+        let _ = (step, source, progress);
+        let place = self.sink.tree().place(TreePath::ROOT);
+        Err(Error::unsupported(place, "images cannot come as a whole yet"))
     }
 
     fn written(&self) -> u64 {

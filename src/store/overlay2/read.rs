@@ -231,6 +231,10 @@ impl Source for Overlay2 {
     fn document(&self, blob: BlobId) -> Result<Document> {
         Ok(Document { bytes: self.config(blob.0)?, labels: Vec::new() })
     }
+
+    fn blob(&self, blob: BlobId) -> Result<Box<dyn BufRead + Send + '_>> {
+        Ok(Box::new(std::io::Cursor::new(self.config(blob.0)?)))
+    }
 }
 
 struct Content<'a> {

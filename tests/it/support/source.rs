@@ -46,6 +46,10 @@ impl Source for Counting<'_> {
     fn document(&self, blob: BlobId) -> Result<Document> {
         self.source.document(blob)
     }
+
+    fn blob(&self, blob: BlobId) -> Result<Box<dyn BufRead + Send + '_>> {
+        self.source.blob(blob)
+    }
 }
 
 struct Counted<'a> {

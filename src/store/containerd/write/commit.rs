@@ -174,7 +174,8 @@ impl Writer {
         images: &[ImageStep],
         documents: &[Documents],
     ) {
-        let ids = images.iter().zip(documents).map(|(step, d)| (step.config, d.manifest.0));
+        let ids =
+            images.iter().zip(documents).filter_map(|(step, d)| Some((step.config?, d.manifest.0)));
         let ids: BTreeMap<_, _> = ids.collect();
         for (image, document) in images.iter().zip(documents) {
             let arrived = image.image.arrived.unwrap_or(self.writing.now);

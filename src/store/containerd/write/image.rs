@@ -30,17 +30,18 @@ impl Writer {
     pub(super) fn documents(&self, image: &ImageStep, source: &dyn Source) -> Result<Documents> {
         let incomplete =
             |what: String| Error::missing(self.sink.tree().place(TreePath::ROOT), what);
-        let config = source.document(BlobId(image.config.0))?.bytes;
+        let id = image.config()?;
+        let config = source.document(BlobId(id.0))?.bytes;
         let diff_ids = image.image.shown().map(|m| m.layers.clone()).unwrap_or_default();
         let part = |diff_id: &DiffId| {
             self.part(*diff_id)?.ok_or_else(|| incomplete(format!("layer {diff_id} was not put")))
         };
         let layers = diff_ids.iter().map(part).collect::<Result<Vec<_>>>()?;
         let parts: Vec<_> = layers.iter().map(|l| (l.media_type, l.blob, l.size)).collect();
-        let manifest = classic_save_manifest((image.config, config.len() as u64), &parts);
+        let manifest = classic_save_manifest((id, config.len() as u64), &parts);
         Ok(Documents {
             manifest: (BlobId(Digest::of(&manifest)), manifest),
-            config: (image.config, config),
+            config: (id, config),
             layers,
             top: ChainId::chain(&diff_ids).last().copied(),
         })

@@ -22,11 +22,12 @@ use super::journal::{DoneBlob, Journal};
 use super::layout::{self, Snapshotter};
 use super::read::Containerd;
 use crate::digest::{BlobId, ChainId, DiffId};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::oci::Platform;
 use crate::model::{Finding, Inventory, LayerBlob, Severity, StoreKind};
 use crate::store::{
-    Committed, Compression, Damage, ImageStep, LayerStep, Progress, Source, Target, Writing,
+    BlobStep, Committed, Compression, Damage, ImageStep, LayerStep, Progress, Source, Target,
+    Writing,
 };
 use crate::tree::{Kind, Sink, TreePath, optional};
 use stage::Stage;
@@ -155,6 +156,21 @@ impl Target for Writer {
         progress: &dyn Progress,
     ) -> Result<Damage> {
         self.layer(step, source, progress)
+    }
+
+    fn keeps_documents(&self) -> bool {
+        true
+    }
+
+    fn put_blob(
+        &self,
+        step: &BlobStep,
+        source: &dyn Source,
+        progress: &dyn Progress,
+    ) -> Result<Option<Error>> {
+        let _ = (step, source, progress);
+        let place = self.sink.tree().place(TreePath::ROOT);
+        Err(Error::unsupported(place, "images cannot come as a whole yet"))
     }
 
     fn written(&self) -> u64 {
