@@ -404,12 +404,12 @@ fn an_export_takes_what_is_asked_for_in_the_form_that_is_asked_for() {
 fn what_cannot_be_exported_is_said_and_nothing_is_written() {
     let folder = TempDir::new().expect("a temporary folder");
     let new = folder.path().join("new.tar");
-    let containerd = fixture("containerd-28.tar.zst");
+    let classic = fixture("classic-28.tar.zst");
     for (args, code, said) in [
-        (["export", path_text(&containerd), "-o", path_text(&new)], 2, "containerd store yet"),
-        (["export", path_text(&fixture("classic-28.tar.zst")), "-o", "-"], 3, "stdout"),
+        (&["export", path_text(&classic), "-o", "-"][..], 3, "stdout"),
+        (&["export", path_text(&classic), "-o", path_text(&new), "nothing:1"], 2, "nothing:1"),
     ] {
-        let output = tranship(&args);
+        let output = tranship(args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", err(&output));
         assert!(err(&output).contains(said), "{}", err(&output));
     }

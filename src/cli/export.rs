@@ -8,11 +8,12 @@ use clap::ValueHint;
 
 use crate::cli::args::{Places, Quiet};
 use crate::cli::exit::Exit;
-use crate::cli::migrate::{carry_out, compress, names, split};
+use crate::cli::migrate::{carry_out, compress, names, platform, split};
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
 use crate::cli::rows::StoreKind;
 use crate::cli::ui::Ui;
 use crate::error::{Error, Result};
+use crate::format::oci::Platform;
 use crate::store::Form;
 
 /// Write images of a stopped classic store to an archive or a folder
@@ -62,6 +63,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "METHOD", value_parser = compress)]
     compress: Option<Compress>,
 
+    /// Take this platform alone of images with several, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH", value_parser = platform)]
+    platform: Option<Platform>,
+
     /// Show the plan and stop
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -108,6 +113,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         images: names(images)?,
         exclude: args.exclude.clone(),
         all: args.all,
+        platform: args.platform.clone(),
         compress: args.compress.unwrap_or(compression),
         snapshots: Snapshots::None,
         on_conflict: OnConflict::Fail,

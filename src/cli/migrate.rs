@@ -16,6 +16,7 @@ use crate::cli::rows::{StoreKind, any_matter};
 use crate::cli::size;
 use crate::cli::ui::Ui;
 use crate::error::{Error, Result};
+use crate::format::oci::Platform;
 use crate::store::Form;
 
 /// Move images from one store to the other
@@ -73,6 +74,10 @@ pub(crate) struct Args {
     /// Decide who keeps a name that another image of the target has
     #[arg(long, value_name = "RULE", value_enum, default_value_t = OnConflict::Keep)]
     on_conflict: OnConflict,
+
+    /// Take this platform alone of images with several, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH", value_parser = platform)]
+    platform: Option<Platform>,
 
     /// Show the plan and stop
     #[arg(short = 'n', long)]
@@ -169,6 +174,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         images: names(images)?,
         exclude: args.exclude.clone(),
         all: args.all,
+        platform: args.platform.clone(),
         compress: args.compress,
         snapshots: args.snapshots,
         on_conflict: args.on_conflict,
@@ -226,6 +232,10 @@ fn is_path(target: &OsString, exists: impl FnOnce(&Path) -> bool) -> bool {
 /// On the benchmark root level 1 took 2.9 s of CPU where level 3 took 4.9 s, for 7 % more room
 /// (`benches/README.md`); the layers are read again by containerd only when something must be unpacked.
 const ZSTD_LEVEL: u8 = 1;
+
+pub(crate) fn platform(text: &str) -> std::result::Result<Platform, String> {
+    text.parse().map_err(|error: crate::error::DecodeError| error.what)
+}
 
 pub(crate) fn compress(text: &str) -> std::result::Result<Compress, String> {
     let (method, level) = match text.split_once(':') {

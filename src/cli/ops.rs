@@ -9,6 +9,7 @@ use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::error::Result;
+use crate::format::oci::Platform;
 use crate::store::{Form, Progress};
 
 /// Where to look.
@@ -74,6 +75,8 @@ pub struct MigrateRequest {
     pub exclude: Vec<String>,
     /// Whether images without a name move too.
     pub all: bool,
+    /// The one platform to take of each image.
+    pub platform: Option<Platform>,
     /// How to pack layers that have no packed form yet.
     pub compress: Compress,
     /// How unpacked layers come to the target.

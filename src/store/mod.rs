@@ -6,6 +6,7 @@
 pub mod blob;
 pub mod containerd;
 pub mod containers;
+mod documents;
 pub mod find;
 pub mod oci_layout;
 pub mod open;
@@ -20,7 +21,7 @@ pub use progress::Progress;
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::oci::{Descriptor, media_type};
-use crate::model::{Finding, Image, Inventory};
+use crate::model::{Finding, Image, Inventory, PlatformImage};
 use crate::tree::{Snapshots, Tree, TreePathBuf, optional, path};
 
 /// Returns the databases of a data root that dockerd holds open as long as it runs.
@@ -56,6 +57,18 @@ pub trait Source: Send + Sync {
     fn contents(&self, image: &Image) -> Result<Option<Contents>> {
         let _ = image;
         Ok(None)
+    }
+
+    /// Returns whether the tar of a layer can be had; a store may have a layer unpacked alone.
+    fn has_tar(&self, chain_id: ChainId) -> bool {
+        let _ = chain_id;
+        true
+    }
+
+    /// Returns the layers of an image in the form that registries have them, as far as that is known.
+    fn packed(&self, image: &PlatformImage) -> Vec<PackedLayer> {
+        let _ = image;
+        Vec::new()
     }
 
     /// Opens bytes that the store keeps under their digest. Reading them to their end verifies them, as
@@ -168,17 +181,21 @@ impl Damage {
     /// # Errors
     /// The error itself if it is not one of the chain: a full or broken target, and a wish to stop.
     pub fn note(&mut self, chain_id: ChainId, error: Error) -> Result<()> {
-        use std::io::ErrorKind::{
-            PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
-        };
-        let stops =
-            [StorageFull, QuotaExceeded, ReadOnlyFilesystem, PermissionDenied].map(Option::Some);
-        if error.kind() == ErrorKind::Refused || stops.contains(&error.io_kind()) {
-            return Err(error);
-        }
-        self.chains.push((chain_id, error));
+        self.chains.push((chain_id, of_source(error)?));
         Ok(())
     }
+}
+
+/// Returns an error of what was read, which costs only what needed it; one of a full or broken target
+/// and a wish to stop end everything.
+fn of_source(error: Error) -> Result<Error> {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let stops =
+        [StorageFull, QuotaExceeded, ReadOnlyFilesystem, PermissionDenied].map(Option::Some);
+    if error.kind() == ErrorKind::Refused || stops.contains(&error.io_kind()) {
+        return Err(error);
+    }
+    Ok(error)
 }
 
 /// One image to be put into a target.

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use super::{Compression, Damage, LayerContent, LayerStep, Progress, Source, blob};
+use super::{
+    BlobStep, Compression, Damage, LayerContent, LayerStep, Progress, Source, blob, of_source,
+};
 use crate::digest::{BlobId, ChainId};
 use crate::error::{Error, Result, from_io};
 use crate::tree::{Attributes, Sink, TreePath, TreePathBuf, sink_error};
@@ -41,13 +43,31 @@ impl Blobs<'_> {
         Ok(None)
     }
 
+    /// Puts bytes that keep their digest; returns what is wrong with them, if that is why they cannot
+    /// be put.
+    pub(super) fn keep(&self, step: &BlobStep, source: &dyn Source) -> Result<Option<Error>> {
+        let kept = source.blob(step.blob).and_then(|mut bytes| {
+            // As they are: the compression is that of layers that have no packed form yet.
+            self.finish(step.size, &mut *bytes, Compression::None)
+        });
+        kept.map_or_else(|error| of_source(error).map(Some), |_| Ok(None))
+    }
+
     fn put(&self, step: &LayerStep, content: &dyn LayerContent) -> Result<(BlobId, u64)> {
+        self.finish(step.size, &mut *content.tar()?, self.compression)
+    }
+
+    fn finish(
+        &self,
+        planned: u64,
+        from: &mut dyn io::BufRead,
+        compression: Compression,
+    ) -> Result<(BlobId, u64)> {
         let unfinished = self.unfinished.as_path();
         self.sink.remove(unfinished)?;
-        let mut tar = content.tar()?;
         // What cannot be finished does not keep the room of what can.
         let (blob, size) = self
-            .write(step, &mut tar, unfinished)
+            .write(planned, from, compression)
             .inspect_err(|_| drop(self.sink.remove(unfinished)))?;
         self.sink.rename(unfinished, (self.place)(blob).as_path())?;
         Ok((blob, size))
@@ -55,13 +75,14 @@ impl Blobs<'_> {
 
     fn write(
         &self,
-        step: &LayerStep,
-        tar: &mut dyn io::BufRead,
-        path: TreePath<'_>,
+        planned: u64,
+        from: &mut dyn io::BufRead,
+        compression: Compression,
     ) -> Result<(BlobId, u64)> {
+        let path = self.unfinished.as_path();
         let mut file = self.sink.create(path, &self.attributes)?;
-        let mut meter = Meter { progress: self.progress, left: step.size };
-        let done = blob::compress(tar, &mut file, self.compression, &mut |n| meter.advance(n))
+        let mut meter = Meter { progress: self.progress, left: planned };
+        let done = blob::compress(from, &mut file, compression, &mut |n| meter.advance(n))
             .map_err(|error| sink_error(self.sink, path, error))?;
         file.finish()?;
         meter.end();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tranship::digest::Digest;
 use tranship::error::ErrorKind;
 use tranship::format::oci::Platform;
-use tranship::op::transfer::{self, Outcome, TargetFacts};
+use tranship::op::transfer::{self, Outcome};
 use tranship::store::containerd::{Containerd, NAMESPACE, SNAPSHOTTER};
 use tranship::store::{Compression, Form, Source, Writing, open};
 use tranship::tree::{
@@ -25,9 +25,7 @@ fn export(source: &dyn Source, form: Form, compression: Compression) -> (Arc<Mem
     let target = open::layout(sink, form, writing).expect("an empty folder");
     let migration = Migration { compression, snapshots: Snapshots::None, ..Migration::all() };
     let originals = std::collections::HashMap::new();
-    let facts =
-        TargetFacts { has_blob: &|diff_id| target.has_blob(diff_id), originals: &originals };
-    let plan = transfer::plan(source.inventory(), target.inventory(), &facts, &migration.options());
+    let plan = transfer::plan(source, &*target, &originals, &migration.options());
     let plan = plan.expect("all images are there");
     let outcome = transfer::apply(&plan, source, &*target, 1, &()).expect("a sound store");
     assert!(outcome.findings.is_empty() && outcome.failed.is_empty());

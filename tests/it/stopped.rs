@@ -66,8 +66,9 @@ fn a_source_that_cannot_be_read_to_its_end_costs_the_images_that_need_it() {
     let target = Arc::new(Memory::new());
     let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&target);
     let outcome = Migration::default().run(&source, &sink).expect("the others arrive");
-    let failed: Vec<_> = outcome.failed.iter().map(|failed| (failed.id, failed.layer)).collect();
-    assert_eq!(failed, [(classic.config("full").0, classic.diff_id("data"))]);
+    let failed: Vec<_> =
+        outcome.failed.iter().map(|failed| (failed.id, failed.stopped_by)).collect();
+    assert_eq!(failed, [(classic.config("full").0, classic.diff_id("data").0)]);
     let [finding] = outcome.findings.as_slice() else { panic!("{:?}", outcome.findings) };
     assert_eq!((finding.code, finding.severity), ("layer-damaged", Severity::DataLost));
     assert!(finding.what.contains(&classic.diff_id("data").to_string()), "{}", finding.what);

@@ -66,7 +66,16 @@ fn library_request(request: &MigrateRequest) -> Request {
         daemon_config: request.at.daemon_config.clone(),
         to: request.to,
         form: request.form,
-        options: Options { selection, on_conflict, compression, snapshots, can_share },
+        options: Options {
+            selection,
+            platform: request.platform.clone(),
+            on_conflict,
+            compression,
+            snapshots,
+            can_share,
+            // Nobody expects an export to take all.
+            tell_rest: request.to != StoreKind::Layout,
+        },
         writing: Writing { compression, snapshots, now: now() },
         into: request.into.clone(),
         switch: request.switch,

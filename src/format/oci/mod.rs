@@ -128,6 +128,42 @@ impl Platform {
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" && self.architecture == "unknown"
     }
+
+    /// Returns whether this is the platform that `wanted` names; one without a variant names all.
+    #[must_use]
+    pub fn is(&self, wanted: &Self) -> bool {
+        (&self.os, &self.architecture) == (&wanted.os, &wanted.architecture)
+            && (wanted.variant.is_none() || self.variant == wanted.variant)
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+    }
+}
+
+impl std::str::FromStr for Platform {
+    type Err = DecodeError;
+
+    /// Reads `linux/arm64` or `linux/arm/v7`.
+    fn from_str(text: &str) -> Result<Self, DecodeError> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match parts[..] {
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant] => (os, architecture, Some(variant.to_owned())),
+            _ => ("", "", None),
+        };
+        let plain =
+            |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !parts.iter().all(plain) || os.is_empty() {
+            let what = format!("found `{text}`, wanted OS/ARCHITECTURE[/VARIANT]");
+            return Err(DecodeError::new(0, what));
+        }
+        let (os, architecture) = (os.to_owned(), architecture.to_owned());
+        Ok(Self { architecture, os, variant, ..Self::default() })
+    }
 }
 
 /// One image for one platform.

@@ -4,18 +4,17 @@
 mod place;
 mod switch;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::digest::{BlobId, Digest};
+use crate::digest::BlobId;
 use crate::error::{Error, Place, Result};
 use crate::format::oci::Platform;
 use crate::model::{Inventory, StoreKind};
 use crate::op::host::{self, ConfigFile, DataRoot, Known, Seen, Stopped};
-use crate::op::transfer::{self, Options, Outcome, Plan, TargetFacts};
+use crate::op::transfer::{self, Options, Originals, Outcome, Plan};
 use crate::store::Progress;
-use crate::store::{self, Document, Form, Source, Target, Writing};
+use crate::store::{self, Form, Source, Target, Writing};
 use crate::tree::Tree;
 use place::Destination;
 
@@ -97,11 +96,6 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
         switch::possible(&request, &root)?;
     }
     let from = &root.stores[source];
-    if request.to == StoreKind::Layout && from.here.kind == StoreKind::Containerd {
-        let place = Place::new(from.here.place.clone(), "");
-        let what = "images cannot be exported from a containerd store yet";
-        return Err(Error::unsupported(place, what));
-    }
     let destination = place::destination(&request, &root, &from.here)?;
     let stopped = if request.dry_run {
         Stopped::default()
@@ -113,14 +107,7 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     let target = open_target(&request, sink)?;
     request.options.can_share &= destination.shares_files_with(&*from.here.tree);
     let originals = originals(&root, source_of(from)?);
-    let has_blob = |diff_id| target.has_blob(diff_id);
-    let facts = TargetFacts { has_blob: &has_blob, originals: &originals };
-    let inventory = source_of(from)?.inventory();
-    let mut plan = transfer::plan(inventory, target.inventory(), &facts, &request.options)?;
-    if request.to == StoreKind::Layout {
-        // Nobody expects an export to take all.
-        plan.stays.clear();
-    }
+    let plan = transfer::plan(source_of(from)?, &*target, &originals, &request.options)?;
     let over_threshold = request.threshold.is_some_and(|most| plan.selected_bytes > most);
     let free = destination.free()?;
     let prepared = Prepared {
@@ -193,7 +180,7 @@ fn source_of(seen: &Seen) -> Result<&dyn Source> {
 }
 
 /// Reads the registry documents that were kept for the images; those that are gone are gone.
-fn originals(root: &DataRoot, from: &dyn Source) -> HashMap<Digest, Vec<(BlobId, Document)>> {
+fn originals(root: &DataRoot, from: &dyn Source) -> Originals {
     let keepers: Vec<_> = root.stores.iter().filter_map(|seen| seen.here.source.as_ref()).collect();
     let find = |blob: &BlobId| keepers.iter().find_map(|keeper| keeper.document(*blob).ok());
     let read = |image: &crate::model::Image| {

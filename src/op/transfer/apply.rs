@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::Plan;
-use crate::digest::{ChainId, DiffId, Digest};
+use crate::digest::{BlobId, ChainId, DiffId, Digest};
 use crate::error::{Error, Result};
 use crate::model::{Finding, Severity};
-use crate::store::{Damage, ImageStep, LayerStep, Progress, Source, Target};
+use crate::store::{BlobStep, Damage, ImageStep, LayerStep, Progress, Source, Target};
 
 /// An interrupted run loses at most this much work.
 const CHECKPOINT: u64 = 1 << 30;
@@ -28,8 +28,8 @@ pub struct Moved {
 pub struct Failed {
     /// Its ID in the source.
     pub id: Digest,
-    /// The layer that stopped it.
-    pub layer: DiffId,
+    /// The layer or blob that stopped it.
+    pub stopped_by: Digest,
 }
 
 /// What came of a transfer.
@@ -62,7 +62,7 @@ pub fn apply(
         target.tidy()?;
         return Ok(Outcome::default());
     }
-    progress.start(plan.bytes.read, plan.layers.len());
+    progress.start(plan.bytes.read, plan.layers.len() + plan.blobs.len());
     progress.phase("layers");
     target.begin(&plan.layers)?;
     let work = Work::new(plan, source, target, progress);
@@ -94,9 +94,25 @@ pub fn apply(
     Ok(outcome)
 }
 
-/// Layers being worked on by several threads, the largest first.
+/// One thing to be put.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Layer(&'a LayerStep),
+    Blob(&'a BlobStep),
+}
+
+impl Step<'_> {
+    fn size(self) -> u64 {
+        match self {
+            Self::Layer(step) => step.size,
+            Self::Blob(step) => step.size,
+        }
+    }
+}
+
+/// Steps being worked on by several threads, the largest first.
 struct Work<'a> {
-    layers: Vec<&'a LayerStep>,
+    steps: Vec<Step<'a>>,
     source: &'a dyn Source,
     target: &'a dyn Target,
     progress: &'a dyn Progress,
@@ -111,6 +127,7 @@ struct Work<'a> {
 struct Lost {
     layers: HashSet<DiffId>,
     chains: HashSet<ChainId>,
+    blobs: HashSet<BlobId>,
     findings: Vec<Finding>,
 }
 
@@ -121,10 +138,11 @@ impl<'a> Work<'a> {
         target: &'a dyn Target,
         progress: &'a dyn Progress,
     ) -> Self {
-        let mut layers: Vec<_> = plan.layers.iter().collect();
-        layers.sort_by_key(|step| std::cmp::Reverse(step.size));
+        let layers = plan.layers.iter().map(Step::Layer);
+        let mut steps: Vec<_> = layers.chain(plan.blobs.iter().map(Step::Blob)).collect();
+        steps.sort_by_key(|step| std::cmp::Reverse(step.size()));
         Self {
-            layers,
+            steps,
             source,
             target,
             progress,
@@ -137,15 +155,14 @@ impl<'a> Work<'a> {
 
     fn run(&self) {
         while !self.stop.load(Ordering::Relaxed) {
-            let Some(step) = self.layers.get(self.next.fetch_add(1, Ordering::Relaxed)) else {
-                return;
-            };
-            let put = self.target.put_layer(step, self.source, self.progress);
-            let put = put.and_then(|damage| self.checkpoint(step.size).map(|()| damage));
+            let next = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(step) = self.steps.get(next).copied() else { return };
+            let put = self.put(step);
+            let put = put.and_then(|lost| self.checkpoint(step.size()).map(|()| lost));
             let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
             match put {
-                Ok(damage) => {
-                    found.0.add(step, damage);
+                Ok(lost) => {
+                    found.0.add(lost);
                     self.progress.layer_done();
                 }
                 Err(error) => {
@@ -154,6 +171,25 @@ impl<'a> Work<'a> {
                 }
             }
         }
+    }
+
+    /// Puts one thing; returns what is lost with it.
+    fn put(&self, step: Step<'_>) -> Result<Lost> {
+        let mut lost = Lost::default();
+        match step {
+            Step::Layer(step) => {
+                let damage = self.target.put_layer(step, self.source, self.progress)?;
+                lost.add_layer(step, damage);
+            }
+            Step::Blob(step) => {
+                if let Some(error) = self.target.put_blob(step, self.source, self.progress)? {
+                    lost.blobs.insert(step.blob);
+                    let finding = Finding::of("blob-damaged", Severity::DataLost, &error);
+                    lost.findings.push(finding);
+                }
+            }
+        }
+        Ok(lost)
     }
 
     fn checkpoint(&self, size: u64) -> Result<()> {
@@ -174,7 +210,14 @@ impl<'a> Work<'a> {
 }
 
 impl Lost {
-    fn add(&mut self, step: &LayerStep, damage: Damage) {
+    fn add(&mut self, other: Self) {
+        self.layers.extend(other.layers);
+        self.chains.extend(other.chains);
+        self.blobs.extend(other.blobs);
+        self.findings.extend(other.findings);
+    }
+
+    fn add_layer(&mut self, step: &LayerStep, damage: Damage) {
         if damage.blob {
             self.layers.insert(step.diff_id);
         }
@@ -192,16 +235,23 @@ impl Lost {
     fn part(&self, images: &[ImageStep]) -> (Vec<ImageStep>, Vec<Failed>) {
         let (mut sound, mut failed) = (Vec::new(), Vec::new());
         for step in images {
-            let layers = step.image.shown().into_iter();
-            let mut layers = layers.flat_map(|shown| shown.layers.iter().zip(shown.chain()));
-            let lost = |(layer, chain_id): &(&DiffId, ChainId)| {
-                self.layers.contains(*layer) || self.chains.contains(chain_id)
-            };
-            match layers.find(lost) {
-                Some((layer, _)) => failed.push(Failed { id: step.image.id, layer: *layer }),
+            match self.of(step) {
+                Some(stopped_by) => failed.push(Failed { id: step.image.id, stopped_by }),
                 None => sound.push(step.clone()),
             }
         }
         (sound, failed)
+    }
+
+    /// Returns what of an image is lost, if anything is.
+    fn of(&self, step: &ImageStep) -> Option<Digest> {
+        let layers = step.image.shown().into_iter();
+        let mut layers = layers.flat_map(|shown| shown.layers.iter().zip(shown.chain()));
+        let lost = |(layer, chain_id): &(&DiffId, ChainId)| {
+            self.layers.contains(*layer) || self.chains.contains(chain_id)
+        };
+        let mut blobs = step.kept.iter().flat_map(|kept| &kept.blobs).filter_map(|d| d.blob());
+        let layer = layers.find(lost).map(|(layer, _)| layer.0);
+        layer.or_else(|| blobs.find(|blob| self.blobs.contains(blob)).map(|blob| blob.0))
     }
 }

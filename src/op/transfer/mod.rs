@@ -5,5 +5,5 @@ mod plan;
 mod select;
 
 pub use apply::{Failed, Moved, Outcome, apply};
-pub use plan::{Bytes, Loss, OnConflict, Options, Plan, Present, Stay, TargetFacts, plan};
+pub use plan::{Bytes, Loss, OnConflict, Options, Originals, Plan, Present, Stay, plan};
 pub use select::Selection;

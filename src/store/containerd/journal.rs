@@ -43,6 +43,9 @@ pub(super) struct Journal {
     /// How the blobs were made: those of a run with other choices are of no use.
     made: String,
     pub(super) blobs: BTreeMap<DiffId, DoneBlob>,
+    /// Blobs that kept their digest, with their lengths; they are the same however they came.
+    #[serde(default)]
+    pub(super) kept: BTreeMap<BlobId, u64>,
     pub(super) snapshots: BTreeMap<ChainId, DoneSnapshot>,
     pub(super) moves: Option<Moves>,
 }
@@ -62,7 +65,8 @@ impl Journal {
     /// Returns what of this journal is of use to a run with these choices. A commit that was begun is
     /// not.
     pub(super) fn of_use(&self, writing: Writing) -> Self {
-        let mut new = Self { snapshots: self.snapshots.clone(), ..Self::new(writing) };
+        let (kept, snapshots) = (self.kept.clone(), self.snapshots.clone());
+        let mut new = Self { kept, snapshots, ..Self::new(writing) };
         if self.made == new.made {
             new.blobs.clone_from(&self.blobs);
         }
@@ -87,7 +91,8 @@ impl Journal {
 
     /// Removes what lies in the staging folder without being named here.
     pub(super) fn sweep(&self, sink: &dyn Sink) -> Result<()> {
-        let blobs: Vec<_> = self.blobs.values().map(|blob| blob.digest.hex()).collect();
+        let made = self.blobs.values().map(|blob| blob.digest);
+        let blobs: Vec<_> = made.chain(self.kept.keys().copied()).map(|blob| blob.hex()).collect();
         let snapshots: Vec<_> = self.snapshots.keys().map(ChainId::hex).collect();
         remove_others(sink, &layout::staged_blobs(), &blobs)?;
         remove_others(sink, &layout::staged_snapshots(), &snapshots)

@@ -1,6 +1,6 @@
 //! Reading a containerd root.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,6 +41,8 @@ impl std::fmt::Debug for Containerd {
 /// All that was read of a containerd root.
 pub(super) struct Found {
     pub(super) inventory: Inventory,
+    /// All blobs of the namespace.
+    pub(super) blobs: HashSet<BlobId>,
     layers: HashMap<ChainId, LayerAt>,
     kept: Kept,
 }
@@ -58,7 +60,8 @@ impl Containerd {
         snapshotter: &str,
         host: &Platform,
     ) -> Result<Self> {
-        let Found { inventory, layers, kept } = Self::read(&*tree, namespace, snapshotter, host)?;
+        let Found { inventory, layers, kept, .. } =
+            Self::read(&*tree, namespace, snapshotter, host)?;
         Ok(Self { tree, namespace: namespace.to_owned(), inventory, layers, kept })
     }
 
@@ -86,7 +89,8 @@ impl Containerd {
                 }
             }
         }
-        Ok(Found { inventory, layers, kept: records.kept })
+        let blobs = records.blobs.keys().copied().collect();
+        Ok(Found { inventory, blobs, layers, kept: records.kept })
     }
 
     /// Returns the registry documents that the store keeps for images of the classic store beside it.
@@ -121,6 +125,10 @@ impl Source for Containerd {
     fn document(&self, blob: BlobId) -> Result<Document> {
         let bytes = document(&*self.tree, blob)?;
         Ok(Document { bytes, labels: self.kept.labels.get(&blob).cloned().unwrap_or_default() })
+    }
+
+    fn has_tar(&self, chain_id: ChainId) -> bool {
+        self.layers.get(&chain_id).is_some_and(|at| at.blob.is_some())
     }
 
     fn blob(&self, blob: BlobId) -> Result<Box<dyn BufRead + Send + '_>> {

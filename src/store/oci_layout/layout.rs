@@ -9,7 +9,7 @@
 //!
 //! image-spec v1.1 image-layout.md; moby v28 image/tarexport/save.go
 
-use crate::digest::{BlobId, DiffId, Digest};
+use crate::digest::{BlobId, Digest};
 use crate::tree::{TreePath, TreePathBuf, path};
 
 /// The content of `oci-layout`.
@@ -40,9 +40,9 @@ pub(super) fn blob(blob: BlobId) -> TreePathBuf {
     TreePathBuf::new(blob_name(blob.0).into_bytes()).unwrap_or_default()
 }
 
-/// Returns where a layer is written before the digest of its blob is known.
-pub(super) fn unfinished(diff_id: DiffId) -> TreePathBuf {
-    let name = format!(".tranship-{}", diff_id.hex());
+/// Returns where the blob that comes of `what` is written before it is whole.
+pub(super) fn unfinished(what: Digest) -> TreePathBuf {
+    let name = format!(".tranship-{}", what.hex());
     path("blobs/sha256").child(name.as_bytes()).unwrap_or_default()
 }
 

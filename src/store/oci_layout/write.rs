@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use super::layout;
-use crate::digest::{BlobId, DiffId, Digest};
+use crate::digest::{BlobId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Result};
-use crate::format::oci::{
-    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, classic_save_manifest, media_type,
-};
+use crate::format::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, media_type};
 use crate::format::raw::go_json;
 use crate::format::reference::Reference;
 use crate::model::{Inventory, StoreKind};
+use crate::store::documents::{Documents, Put};
 use crate::store::put::Blobs;
 use crate::store::{
     BlobStep, Committed, Compression, Damage, Form, ImageStep, LayerStep, Progress, Source, Target,
@@ -42,9 +41,9 @@ impl std::fmt::Debug for LayoutWriter {
 
 /// An image as it stands in the layout.
 struct Written {
-    manifest: BlobId,
-    size: u64,
-    config: Digest,
+    target: Descriptor,
+    id: Digest,
+    config: Option<ConfigId>,
     layers: Vec<BlobId>,
     names: Vec<Reference>,
 }
@@ -80,37 +79,46 @@ impl LayoutWriter {
         Attributes { uid, gid, ..Attributes::root(0o644) }
     }
 
+    /// Returns how the blob that comes of `what` is put.
+    fn putting<'a>(&'a self, what: Digest, progress: &'a dyn Progress) -> Blobs<'a> {
+        Blobs {
+            sink: &*self.sink,
+            attributes: self.attributes(),
+            compression: self.compression,
+            progress,
+            unfinished: layout::unfinished(what),
+            place: &layout::blob,
+        }
+    }
+
     fn write(&self, path: TreePath<'_>, bytes: &[u8]) -> Result<()> {
         let mut file = self.sink.create(path, &self.attributes())?;
         file.write_all(bytes).map_err(|error| sink_error(&*self.sink, path, error))?;
         file.finish().map(drop)
     }
 
-    /// Writes config and manifest of an image; `known` are the documents that are there.
+    /// Writes the documents of an image; `known` are those that are there.
     fn image(
         &self,
         step: &ImageStep,
         source: &dyn Source,
         known: &mut HashSet<BlobId>,
     ) -> Result<Written> {
-        let config_id = step.config()?;
-        let config = source.document(BlobId(config_id.0))?.bytes;
-        let diff_ids = step.image.shown().map(|shown| shown.layers.clone()).unwrap_or_default();
-        let put = |diff_id: &DiffId| {
-            let what = || format!("layer {diff_id} was not put");
+        let documents = Documents::of(step, source, &|diff_id| {
             let place = || self.sink.tree().place(TreePath::ROOT);
-            self.blobs().get(diff_id).copied().ok_or_else(|| Error::missing(place(), what()))
-        };
-        let layers = diff_ids.iter().map(put).collect::<Result<Vec<_>>>()?;
-        let kind = self.compression.media_type();
-        let parts: Vec<_> = layers.iter().map(|(blob, size)| (kind, *blob, *size)).collect();
-        let manifest = classic_save_manifest((config_id, config.len() as u64), &parts);
-        let (size, id) = (manifest.len() as u64, BlobId(Digest::of(&manifest)));
-        for (blob, bytes) in [(BlobId(config_id.0), config), (id, manifest)] {
-            if known.insert(blob) {
-                self.write(layout::blob(blob).as_path(), &bytes)?;
+            let (blob, size) =
+                self.blobs().get(&diff_id).copied().ok_or_else(|| {
+                    Error::missing(place(), format!("layer {diff_id} was not put"))
+                })?;
+            let media_type = self.compression.media_type().to_owned();
+            Ok(Put { blob, size, diff_id: Some(diff_id), media_type })
+        })?;
+        for text in &documents.texts {
+            if known.insert(text.blob) {
+                self.write(layout::blob(text.blob).as_path(), &text.bytes)?;
             }
         }
+        let id = documents.id()?;
         let name = |name: &String| {
             let name = name.replace(ImageStep::OWN_DIGEST, &id.to_string());
             Reference::parse_normalized(&name).map_err(|bad| {
@@ -118,14 +126,14 @@ impl LayoutWriter {
             })
         };
         let names = step.names.iter().map(name).collect::<Result<Vec<_>>>()?;
-        let layers = layers.into_iter().map(|(blob, _)| blob).collect();
-        Ok(Written { manifest: id, size, config: config_id.0, layers, names })
+        let layers = documents.layers.iter().map(|layer| layer.blob).collect();
+        Ok(Written { target: documents.target, id, config: step.config, layers, names })
     }
 
     /// Writes what names the blobs, `index.json` last: without it a folder is no layout.
     fn publish(&self, images: &[Written]) -> Result<()> {
         if self.form == Form::Docker {
-            let manifests: Vec<_> = images.iter().map(Written::saved).collect();
+            let manifests: Vec<_> = images.iter().filter_map(Written::saved).collect();
             self.write(layout::manifest(), &go_json(&manifests))?;
         }
         self.write(layout::version(), layout::VERSION)?;
@@ -143,12 +151,8 @@ impl LayoutWriter {
 impl Written {
     /// Returns a descriptor for each name, or one without a name.
     fn descriptors(&self) -> Vec<Descriptor> {
-        let plain = Descriptor {
-            media_type: media_type::OCI_MANIFEST.to_owned(),
-            digest: self.manifest.to_string(),
-            size: i64::try_from(self.size).unwrap_or(i64::MAX),
-            ..Descriptor::default()
-        };
+        let Descriptor { media_type, digest, size, artifact_type, .. } = self.target.clone();
+        let plain = Descriptor { media_type, digest, size, artifact_type, ..Descriptor::default() };
         let named = |name: &Reference| {
             let mut descriptor = plain.clone();
             let annotations = &mut descriptor.annotations;
@@ -161,14 +165,15 @@ impl Written {
         if self.names.is_empty() { vec![plain] } else { self.names.iter().map(named).collect() }
     }
 
-    fn saved(&self) -> Saved {
+    /// Returns what Docker before 25 loads; nothing if nothing can run.
+    fn saved(&self) -> Option<Saved> {
         let tags = self.names.iter().filter(|name| name.tag().is_some());
         let tags: Vec<_> = tags.map(Reference::familiar).collect();
-        Saved {
-            config: layout::blob_name(self.config),
+        Some(Saved {
+            config: layout::blob_name(self.config?.0),
             repo_tags: Some(tags).filter(|tags| !tags.is_empty()),
             layers: self.layers.iter().map(|layer| layout::blob_name(layer.0)).collect(),
-        }
+        })
     }
 }
 
@@ -215,14 +220,7 @@ impl Target for LayoutWriter {
         progress: &dyn Progress,
     ) -> Result<Damage> {
         let mut damage = Damage::default();
-        let blobs = Blobs {
-            sink: &*self.sink,
-            attributes: self.attributes(),
-            compression: self.compression,
-            progress,
-            unfinished: layout::unfinished(step.diff_id),
-            place: &layout::blob,
-        };
+        let blobs = self.putting(step.diff_id.0, progress);
         if let Some((_, blob, size)) = blobs.put_any(step, source, &mut damage)? {
             self.blobs().insert(step.diff_id, (blob, size));
             self.written.fetch_add(size, Ordering::Relaxed);
@@ -240,9 +238,11 @@ impl Target for LayoutWriter {
         source: &dyn Source,
         progress: &dyn Progress,
     ) -> Result<Option<Error>> {
-        let _ = (step, source, progress);
-        let place = self.sink.tree().place(TreePath::ROOT);
-        Err(Error::unsupported(place, "images cannot come as a whole yet"))
+        let damage = self.putting(step.blob.0, progress).keep(step, source)?;
+        if damage.is_none() {
+            self.written.fetch_add(step.size, Ordering::Relaxed);
+        }
+        Ok(damage)
     }
 
     fn written(&self) -> u64 {
@@ -263,7 +263,7 @@ impl Target for LayoutWriter {
         let image = |step: &ImageStep| self.image(step, source, &mut known);
         let written = images.iter().map(image).collect::<Result<Vec<_>>>()?;
         self.publish(&written)?;
-        let committed = |image: &Written| Committed { id: image.manifest.0, findings: Vec::new() };
+        let committed = |image: &Written| Committed { id: image.id, findings: Vec::new() };
         Ok(written.iter().map(committed).collect())
     }
 }

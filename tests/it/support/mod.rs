@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use tranship::error::Result;
 use tranship::format::oci::Platform;
-use tranship::op::transfer::{self, OnConflict, Options, Outcome, Plan, Selection, TargetFacts};
+use tranship::op::transfer::{self, OnConflict, Options, Outcome, Plan, Selection};
 use tranship::store::containerd::{NAMESPACE, SNAPSHOTTER, Writer};
 use tranship::store::overlay2::Overlay2;
-use tranship::store::{Compression, Progress, Source, Target as _, Writing};
+use tranship::store::{Compression, Progress, Source, Target, Writing};
 use tranship::tree::{Sink, Snapshots, Time, Tree};
 
 /// When migrations of tests take place.
@@ -82,14 +82,13 @@ impl Migration {
             compression: self.compression,
             snapshots: self.snapshots,
             can_share: false,
+            platform: None,
+            tell_rest: true,
         }
     }
 
-    pub(crate) fn plan(&self, source: &dyn Source, target: &Writer) -> Result<Plan> {
-        let options = self.options();
-        let has_blob = |diff_id| target.has_blob(diff_id);
-        let facts = TargetFacts { has_blob: &has_blob, originals: &HashMap::new() };
-        transfer::plan(source.inventory(), target.inventory(), &facts, &options)
+    pub(crate) fn plan(&self, source: &dyn Source, target: &dyn Target) -> Result<Plan> {
+        transfer::plan(source, target, &HashMap::new(), &self.options())
     }
 
     pub(crate) fn run(&self, source: &dyn Source, sink: &Arc<dyn Sink>) -> Result<Outcome> {

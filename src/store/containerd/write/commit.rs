@@ -5,29 +5,23 @@ use std::collections::BTreeMap;
 use super::super::journal::Moves;
 use super::super::layout;
 use super::bolt::Staged;
-use super::image::Documents;
 use super::meta::{self, Labels, Namespace, Record, Snapshot};
-use super::{Writer, chains_of};
-use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
+use super::{Writer, chains_of, image};
+use crate::digest::{BlobId, ChainId, ConfigId, Digest};
 use crate::error::Result;
 use crate::format::bbolt::OwnedBucket;
 use crate::format::containerd::labels;
-use crate::format::oci::media_type;
 use crate::model::PlatformImage;
+use crate::store::documents::Documents;
 use crate::store::{ImageStep, Target, containerd::read};
 use crate::tree::{TreePath, TreePathBuf, optional, read_within, sink_error};
-
-/// The label by which a manifest keeps the registry documents that the image came with. Any label
-/// that starts so keeps the blob it names (containerd v2 core/metadata/gc.go).
-const ORIGINAL: &str = "containerd.io/gc.ref.content.tranship.original.";
 
 impl Writer {
     /// Puts the documents and both bolt files beside the layers; then, each step durable before the
     /// next, moves everything to its place.
     pub(super) fn publish(&self, images: &[ImageStep], documents: &[Documents]) -> Result<()> {
-        for document in documents {
-            self.put_document(document.manifest.0, &document.manifest.1)?;
-            self.put_document(BlobId(document.config.0.0), &document.config.1)?;
+        for text in documents.iter().flat_map(|document| &document.texts) {
+            self.put_document(text.blob, &text.bytes)?;
         }
         for (blob, document) in images.iter().flat_map(|image| &image.originals) {
             self.put_document(*blob, &document.bytes)?;
@@ -84,9 +78,8 @@ impl Writer {
         }
         let mut blobs: Vec<BlobId> = Vec::new();
         for document in documents {
-            blobs.push(document.manifest.0);
-            blobs.push(BlobId(document.config.0.0));
-            blobs.extend(document.layers.iter().map(|layer| layer.blob));
+            blobs.extend(document.texts.iter().map(|text| text.blob));
+            blobs.extend(document.blobs.iter().map(|put| put.blob));
         }
         blobs.extend(images.iter().flat_map(|image| &image.originals).map(|(blob, _)| *blob));
         blobs.sort_unstable();
@@ -151,19 +144,30 @@ impl Writer {
         documents: &[Documents],
     ) {
         for (image, document) in images.iter().zip(documents) {
-            for layer in &document.layers {
-                namespace.add_blob(layer.blob, layer.size, &uncompressed(layer.diff_id));
-            }
             let unpacked =
                 document.top.filter(|top| namespace.snapshot(&self.snapshotter, *top).is_some());
-            let (config, bytes) = &document.config;
-            let labels = labels::of_config(&self.snapshotter, unpacked);
-            namespace.add_blob(BlobId(config.0), bytes.len() as u64, &labels);
-            let (manifest, bytes) = &document.manifest;
-            namespace.add_blob(*manifest, bytes.len() as u64, &manifest_labels(image, document));
+            for text in &document.texts {
+                namespace.add_blob(text.blob, text.bytes.len() as u64, &image::of_text(text));
+            }
+            for put in &document.blobs {
+                namespace.add_blob(put.blob, put.size, &Labels::new());
+            }
+            // A blob is known to hold its layer once that was unpacked from it, or it was made of it.
+            let known = image.kept.is_none() || unpacked.is_some();
+            for layer in document.layers.iter().filter(|_| known) {
+                let labels = layer.diff_id.map(image::of_layer).unwrap_or_default();
+                namespace.add_blob(layer.blob, layer.size, &labels);
+            }
+            if let Some(config) = image.config {
+                namespace
+                    .add_labels(BlobId(config.0), &labels::of_config(&self.snapshotter, unpacked));
+            }
             for (blob, original) in &image.originals {
                 let labels = original.labels.iter().cloned().collect();
                 namespace.add_blob(*blob, original.bytes.len() as u64, &labels);
+            }
+            if let Some(target) = document.target.blob() {
+                namespace.add_labels(target, &image::of_originals(image));
             }
         }
     }
@@ -174,8 +178,10 @@ impl Writer {
         images: &[ImageStep],
         documents: &[Documents],
     ) {
-        let ids =
-            images.iter().zip(documents).filter_map(|(step, d)| Some((step.config?, d.manifest.0)));
+        let ids = images
+            .iter()
+            .zip(documents)
+            .filter_map(|(step, d)| Some((step.config?, d.target.blob()?)));
         let ids: BTreeMap<_, _> = ids.collect();
         for (image, document) in images.iter().zip(documents) {
             let arrived = image.image.arrived.unwrap_or(self.writing.now);
@@ -183,10 +189,11 @@ impl Writer {
                 let known = ids.get(&parent).map(|id| id.0).or_else(|| self.target_of(parent));
                 Some((labels::IMAGE_PARENT.to_owned(), known?.to_string()))
             });
+            let Some(target) = document.target.blob() else { continue };
             let record = Record {
-                target: document.manifest.0,
-                media_type: media_type::OCI_MANIFEST,
-                size: document.manifest.1.len() as u64,
+                target,
+                media_type: document.target.media_type.clone(),
+                size: document.target.len().unwrap_or_default(),
                 created: arrived,
                 updated: image.image.last_tagged.unwrap_or(arrived),
                 labels: parent.into_iter().collect(),
@@ -227,20 +234,4 @@ impl Writer {
             namespace.add_record(&dangling(&target), record);
         }
     }
-}
-
-fn uncompressed(diff_id: DiffId) -> Labels {
-    Labels::from([(labels::UNCOMPRESSED.to_owned(), diff_id.to_string())])
-}
-
-fn manifest_labels(image: &ImageStep, document: &Documents) -> Labels {
-    let config = (labels::GC_REF_CONFIG.to_owned(), document.config.0.to_string());
-    let layer = |(i, layer): (usize, &super::image::LayerPart)| {
-        (format!("containerd.io/gc.ref.content.l.{i}"), layer.blob.to_string())
-    };
-    let original =
-        |(i, (blob, _)): (usize, &(BlobId, _))| (format!("{ORIGINAL}{i}"), blob.to_string());
-    let layers = document.layers.iter().enumerate().map(layer);
-    let originals = image.originals.iter().enumerate().map(original);
-    std::iter::once(config).chain(layers).chain(originals).collect()
 }

@@ -1,59 +1,38 @@
-//! The documents that make an image of layers: its manifest, and its config as it was.
+//! The documents that make an image of layers, with the labels that keep all of it.
 
 use super::Writer;
-use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
+use super::meta::Labels;
+use crate::digest::{BlobId, DiffId};
 use crate::error::{Error, Result};
 use crate::format::compression::{self, SNIFF};
-use crate::format::oci::{classic_save_manifest, media_type};
+use crate::format::containerd::labels;
+use crate::format::oci::media_type;
 use crate::store::containerd::layout;
+use crate::store::documents::{Documents, Put, Text};
 use crate::store::{ImageStep, Source};
 use crate::tree::TreePath;
 
-/// What an image is written as.
-pub(super) struct Documents {
-    pub(super) manifest: (BlobId, Vec<u8>),
-    pub(super) config: (ConfigId, Vec<u8>),
-    pub(super) layers: Vec<LayerPart>,
-    /// The chain of all layers; an image without layers has none.
-    pub(super) top: Option<ChainId>,
-}
-
-pub(super) struct LayerPart {
-    pub(super) blob: BlobId,
-    pub(super) size: u64,
-    pub(super) diff_id: DiffId,
-    media_type: &'static str,
-}
+/// The label by which an image's target keeps the registry documents that it came with. Any label
+/// that starts so keeps the blob it names (containerd v2 core/metadata/gc.go).
+const ORIGINAL: &str = "containerd.io/gc.ref.content.tranship.original.";
 
 impl Writer {
     /// Returns the documents of `image`, all of whose layers must have been put.
     pub(super) fn documents(&self, image: &ImageStep, source: &dyn Source) -> Result<Documents> {
-        let incomplete =
-            |what: String| Error::missing(self.sink.tree().place(TreePath::ROOT), what);
-        let id = image.config()?;
-        let config = source.document(BlobId(id.0))?.bytes;
-        let diff_ids = image.image.shown().map(|m| m.layers.clone()).unwrap_or_default();
-        let part = |diff_id: &DiffId| {
-            self.part(*diff_id)?.ok_or_else(|| incomplete(format!("layer {diff_id} was not put")))
-        };
-        let layers = diff_ids.iter().map(part).collect::<Result<Vec<_>>>()?;
-        let parts: Vec<_> = layers.iter().map(|l| (l.media_type, l.blob, l.size)).collect();
-        let manifest = classic_save_manifest((id, config.len() as u64), &parts);
-        Ok(Documents {
-            manifest: (BlobId(Digest::of(&manifest)), manifest),
-            config: (id, config),
-            layers,
-            top: ChainId::chain(&diff_ids).last().copied(),
-        })
+        Documents::of(image, source, &|diff_id| self.layer_put(diff_id))
     }
 
-    fn part(&self, diff_id: DiffId) -> Result<Option<LayerPart>> {
-        let Some((blob, is_new)) = self.blob(diff_id) else { return Ok(None) };
+    fn layer_put(&self, diff_id: DiffId) -> Result<Put> {
+        let Some((blob, is_new)) = self.blob(diff_id) else {
+            let place = self.sink.tree().place(TreePath::ROOT);
+            return Err(Error::missing(place, format!("layer {diff_id} was not put")));
+        };
         let media_type = match is_new {
             true => self.writing.compression.media_type(),
             false => self.media_type_of(blob.digest)?,
         };
-        Ok(Some(LayerPart { blob: blob.digest, size: blob.size, diff_id, media_type }))
+        let media_type = media_type.to_owned();
+        Ok(Put { blob: blob.digest, size: blob.size, diff_id: Some(diff_id), media_type })
     }
 
     /// containerd does not note what a blob is; its first bytes tell.
@@ -69,4 +48,27 @@ impl Writer {
             _ => media_type::OCI_LAYER,
         })
     }
+}
+
+/// Returns the labels of a manifest or an index: what they refer to, and what is known of where they
+/// came from.
+pub(super) fn of_text(text: &Text) -> Labels {
+    let carried = |(key, _): &&(String, String)| {
+        key.starts_with(labels::DISTRIBUTION_SOURCE) || key.starts_with(labels::BUILD_REF)
+    };
+    let mut all = labels::of_children(&text.children);
+    all.extend(text.labels.iter().filter(carried).cloned());
+    all
+}
+
+/// Returns the labels by which an image's target keeps its registry documents.
+pub(super) fn of_originals(image: &ImageStep) -> Labels {
+    let original =
+        |(i, (blob, _)): (usize, &(BlobId, _))| (format!("{ORIGINAL}{i}"), blob.to_string());
+    image.originals.iter().enumerate().map(original).collect()
+}
+
+/// Returns the label of a layer that has been unpacked.
+pub(super) fn of_layer(diff_id: DiffId) -> Labels {
+    Labels::from([(labels::UNCOMPRESSED.to_owned(), diff_id.to_string())])
 }

@@ -3,12 +3,12 @@
 use super::super::journal::{DoneBlob, DoneSnapshot};
 use super::super::layout;
 use super::Writer;
-use crate::digest::ChainId;
+use crate::digest::{BlobId, ChainId, Digest};
 use crate::error::{Error, Result};
 use crate::format::overlay::Mark;
 use crate::store::put::{Blobs, verify};
-use crate::store::{Damage, LayerContent, LayerStep, Progress, Source};
-use crate::tree::{Attributes, Copying, Entry, Metadata, TreePath, copy};
+use crate::store::{BlobStep, Damage, LayerContent, LayerStep, Progress, Source};
+use crate::tree::{Attributes, Copying, Entry, Metadata, TreePath, TreePathBuf, copy};
 
 impl Writer {
     /// Makes the folders that layers are put into, takes back what an interrupted run left, and hands
@@ -95,14 +95,8 @@ impl Writer {
         progress: &dyn Progress,
         damage: &mut Damage,
     ) -> Result<Option<ChainId>> {
-        let blobs = Blobs {
-            sink: &*self.sink,
-            attributes: self.attributes(0o444),
-            compression: self.writing.compression,
-            progress,
-            unfinished: self.stage.unfinished(step.diff_id),
-            place: &|blob| self.stage.blob(blob),
-        };
+        let place = |blob| self.stage.blob(blob);
+        let blobs = self.putting(step.diff_id.0, &place, progress);
         let Some((chain_id, digest, size)) = blobs.put_any(step, source, damage)? else {
             return Ok(None);
         };
@@ -110,6 +104,44 @@ impl Writer {
         state.journal.blobs.insert(step.diff_id, DoneBlob { digest, size });
         state.written = state.written.saturating_add(size);
         Ok(Some(chain_id))
+    }
+
+    /// Puts bytes that keep their digest, or finds that an interrupted run has.
+    pub(super) fn keep_blob(
+        &self,
+        step: &BlobStep,
+        source: &dyn Source,
+        progress: &dyn Progress,
+    ) -> Result<Option<Error>> {
+        if self.state().journal.kept.contains_key(&step.blob) {
+            progress.advance(step.size);
+            return Ok(None);
+        }
+        let place = |blob| self.stage.blob(blob);
+        let damage = self.putting(step.blob.0, &place, progress).keep(step, source)?;
+        if damage.is_none() {
+            let mut state = self.state();
+            state.journal.kept.insert(step.blob, step.size);
+            state.written = state.written.saturating_add(step.size);
+        }
+        Ok(damage)
+    }
+
+    /// Returns how the blob that comes of `what` is put.
+    fn putting<'a>(
+        &'a self,
+        what: Digest,
+        place: &'a dyn Fn(BlobId) -> TreePathBuf,
+        progress: &'a dyn Progress,
+    ) -> Blobs<'a> {
+        Blobs {
+            sink: &*self.sink,
+            attributes: self.attributes(0o444),
+            compression: self.writing.compression,
+            progress,
+            unfinished: self.stage.unfinished(what),
+            place,
+        }
     }
 
     /// Returns whether the blob is done, and the snapshots that are not: chain, folder, and whether it

@@ -63,6 +63,13 @@ impl<'n, 'a> Namespace<'n, 'a> {
         put_labels(entry, labels);
     }
 
+    /// Adds labels to a blob that is there.
+    pub(super) fn add_labels(&mut self, blob: BlobId, labels: &Labels) {
+        let digest = blob.to_string();
+        let entry = self.bucket.path_mut(&[schema::CONTENT, schema::BLOB, digest.as_bytes()]);
+        put_labels(entry, labels);
+    }
+
     /// Adds a committed snapshot; returns its name in the snapshotter's own file, `backend`, where it
     /// is new.
     ///
@@ -157,7 +164,7 @@ impl<'n, 'a> Namespace<'n, 'a> {
 /// An image under one name.
 pub(super) struct Record {
     pub(super) target: BlobId,
-    pub(super) media_type: &'static str,
+    pub(super) media_type: String,
     pub(super) size: u64,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,

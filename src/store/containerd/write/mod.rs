@@ -41,6 +41,8 @@ pub struct Writer {
     writing: Writing,
     stage: Stage,
     inventory: Inventory,
+    /// The blobs that the namespace has.
+    there: HashSet<BlobId>,
     /// Owner of the files that belong to the store itself: whoever owns its root.
     owner: (u32, u32),
     state: Mutex<State>,
@@ -79,7 +81,7 @@ impl Writer {
     ) -> Result<Self> {
         bolt::check_name("namespace", namespace)?;
         bolt::check_name("snapshotter", snapshotter)?;
-        let inventory = inventory(&*sink, namespace, snapshotter, host)?;
+        let (inventory, there) = found(&*sink, namespace, snapshotter, host)?;
         // A root that is yet to be made will be root's.
         let root = optional(sink.tree().stat(TreePath::ROOT))?;
         let stage = Stage::new(sink.can_stage(), snapshotter);
@@ -92,6 +94,7 @@ impl Writer {
             writing,
             stage,
             inventory,
+            there,
             state: Mutex::new(State { journal: Journal::new(writing), ..State::default() }),
             journal: Mutex::default(),
         })
@@ -121,17 +124,19 @@ impl Writer {
     }
 }
 
-fn inventory(
+/// Returns what the root holds, and the blobs of its namespace.
+fn found(
     sink: &dyn Sink,
     namespace: &str,
     snapshotter: &str,
     host: &Platform,
-) -> Result<Inventory> {
-    let empty = || Inventory::new(StoreKind::Containerd, snapshotter);
+) -> Result<(Inventory, HashSet<BlobId>)> {
     // The reader wants a tree of its own; what it borrows ends with this call.
     match Containerd::read(sink.tree(), namespace, snapshotter, host) {
-        Ok(found) => Ok(found.inventory),
-        Err(error) if error.kind() == ErrorKind::Missing => Ok(empty()),
+        Ok(found) => Ok((found.inventory, found.blobs)),
+        Err(error) if error.kind() == ErrorKind::Missing => {
+            Ok((Inventory::new(StoreKind::Containerd, snapshotter), HashSet::new()))
+        }
         Err(error) => Err(error),
     }
 }
@@ -162,15 +167,19 @@ impl Target for Writer {
         true
     }
 
+    fn has_bytes(&self, step: &BlobStep) -> bool {
+        let file = || self.sink.tree().stat(layout::blob(step.blob).as_path()).ok();
+        self.there.contains(&step.blob)
+            && file().is_some_and(|file| file.kind == Kind::File && file.size == step.size)
+    }
+
     fn put_blob(
         &self,
         step: &BlobStep,
         source: &dyn Source,
         progress: &dyn Progress,
     ) -> Result<Option<Error>> {
-        let _ = (step, source, progress);
-        let place = self.sink.tree().place(TreePath::ROOT);
-        Err(Error::unsupported(place, "images cannot come as a whole yet"))
+        self.keep_blob(step, source, progress)
     }
 
     fn written(&self) -> u64 {
@@ -198,7 +207,7 @@ impl Target for Writer {
         });
         let findings = documents.iter().map(|_| left.take().into_iter().collect());
         let committed = documents.iter().zip(findings);
-        Ok(committed.map(|(d, findings)| Committed { id: d.manifest.0.0, findings }).collect())
+        committed.map(|(d, findings)| Ok(Committed { id: d.id()?, findings })).collect()
     }
 }
 

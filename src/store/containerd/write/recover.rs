@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::super::journal::{self, Journal, Moves};
 use super::super::layout::{self, Snapshotter};
 use super::{Writer, meta};
-use crate::digest::ChainId;
+use crate::digest::{BlobId, ChainId};
 use crate::error::Result;
 use crate::tree::{Kind, TreePathBuf, optional};
 
@@ -76,12 +76,23 @@ impl Writer {
     /// Drops from `journal` what is no longer where it was left.
     fn drop_what_is_gone(&self, journal: &mut Journal) -> Result<()> {
         let here = |path: TreePathBuf| optional(self.sink.tree().stat(path.as_path()));
-        let mut blobs = BTreeMap::new();
-        for (diff_id, blob) in &journal.blobs {
-            for path in [layout::staged_blob(blob.digest), layout::blob(blob.digest)] {
-                if here(path)?.is_some_and(|f| f.kind == Kind::File && f.size == blob.size) {
-                    blobs.insert(*diff_id, *blob);
+        let is_whole = |blob: BlobId, size: u64| -> Result<bool> {
+            for path in [layout::staged_blob(blob), layout::blob(blob)] {
+                if here(path)?.is_some_and(|f| f.kind == Kind::File && f.size == size) {
+                    return Ok(true);
                 }
+            }
+            Ok(false)
+        };
+        let (mut blobs, mut kept) = (BTreeMap::new(), BTreeMap::new());
+        for (diff_id, blob) in &journal.blobs {
+            if is_whole(blob.digest, blob.size)? {
+                blobs.insert(*diff_id, *blob);
+            }
+        }
+        for (blob, size) in &journal.kept {
+            if is_whole(*blob, *size)? {
+                kept.insert(*blob, *size);
             }
         }
         let mut snapshots = BTreeMap::new();
@@ -90,7 +101,7 @@ impl Writer {
                 snapshots.insert(*chain_id, *snapshot);
             }
         }
-        (journal.blobs, journal.snapshots) = (blobs, snapshots);
+        (journal.blobs, journal.kept, journal.snapshots) = (blobs, kept, snapshots);
         Ok(())
     }
 

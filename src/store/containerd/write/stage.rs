@@ -1,7 +1,7 @@
 //! Where things lie until the commit.
 
 use super::super::layout::{self, Snapshotter};
-use crate::digest::{BlobId, ChainId, DiffId};
+use crate::digest::{BlobId, ChainId, Digest};
 use crate::tree::TreePathBuf;
 
 /// A sink that can move things gets them in a folder of ours first; a tar gets them where they stay.
@@ -19,9 +19,10 @@ impl Stage {
         if self.apart { layout::staged_blob(blob) } else { layout::blob(blob) }
     }
 
-    pub(super) fn unfinished(&self, diff_id: DiffId) -> TreePathBuf {
+    /// Returns where the blob that comes of `what` is written before it is whole.
+    pub(super) fn unfinished(&self, what: Digest) -> TreePathBuf {
         let folder = if self.apart { layout::staged_blobs() } else { layout::blobs() };
-        let name = format!(".tranship-{}", diff_id.hex());
+        let name = format!(".tranship-{}", what.hex());
         folder.as_path().child(name.as_bytes()).unwrap_or_default()
     }
 

@@ -1,0 +1,92 @@
+//! Layers, and what moving them costs.
+
+use super::Bytes;
+use super::planner::Planner;
+use super::whole::Chosen;
+use crate::digest::{ChainId, DiffId};
+use crate::model::Image;
+use crate::store::{Compression, LayerStep};
+use crate::tree::Snapshots;
+
+impl Planner<'_> {
+    pub(super) fn count_layers(&mut self, image: &Image) {
+        for chain_id in image.shown().map(|shown| shown.chain()).unwrap_or_default() {
+            if self.chains.insert(chain_id) {
+                self.plan.layer_counts.0 += 1;
+                self.plan.layer_counts.1 += usize::from(self.there.layers.contains_key(&chain_id));
+            }
+        }
+    }
+
+    pub(super) fn add_layers(&mut self, chosen: &Chosen) {
+        let Some(shown) = chosen.image.shown() else { return };
+        let unpack = self.options.snapshots != Snapshots::None;
+        let mut parent = None;
+        for (diff_id, chain_id) in shown.layers.iter().zip(shown.chain()) {
+            let size = self.size(*diff_id, chain_id);
+            let blob = chosen.kept.is_none() && !self.target.has_blob(*diff_id);
+            let index = *self.layers.entry(*diff_id).or_insert_with(|| {
+                let (diff_id, chains) = (*diff_id, Vec::new());
+                self.plan.layers.push(LayerStep { diff_id, size, blob, chains, from: chain_id });
+                self.plan.layers.len() - 1
+            });
+            let step = &mut self.plan.layers[index];
+            step.blob |= blob;
+            let known = self.there.layers.contains_key(&chain_id)
+                || step.chains.iter().any(|(known, _)| *known == chain_id);
+            if unpack && !known {
+                step.chains.push((chain_id, parent));
+            }
+            parent = Some(chain_id);
+        }
+    }
+
+    /// Returns the bytes of a layer: as the source counts them unpacked, else about what its blob holds.
+    fn size(&self, diff_id: DiffId, chain_id: ChainId) -> u64 {
+        /// Layers of Linux root file systems compress to between a half and a third.
+        const RATIO: u64 = 3;
+        match (self.from.layers.get(&chain_id), self.from.blobs.get(&diff_id)) {
+            (Some(layer), _) => layer.size,
+            (None, Some(blob)) if blob.blob.0 == diff_id.0 => blob.size,
+            (None, Some(blob)) => blob.size.saturating_mul(RATIO),
+            (None, None) => 0,
+        }
+    }
+
+    pub(super) fn estimate(&mut self) {
+        let steps = &mut self.plan.layers;
+        steps.retain(|step| step.blob || !step.chains.is_empty());
+        let bytes = &mut self.plan.bytes;
+        for step in steps.iter() {
+            let times = (step.chains.len() as u64).max(u64::from(step.blob));
+            bytes.read = bytes.read.saturating_add(step.size.saturating_mul(times));
+            if step.blob {
+                let size = compressed(step.size, self.options.compression);
+                bytes.write = bytes.write.saturating_add(size);
+            }
+            let is_unpacked = self.from.layers.contains_key(&step.from);
+            if !(self.options.can_share && is_unpacked) {
+                let copies = step.size.saturating_mul(step.chains.len() as u64);
+                bytes.write = bytes.write.saturating_add(copies);
+            }
+        }
+        for step in &self.plan.blobs {
+            bytes.read = bytes.read.saturating_add(step.size);
+            bytes.write = bytes.write.saturating_add(step.size);
+        }
+        // Folders, manifests and the two bolt files: little, and worth a margin.
+        bytes.needed = bytes.write.saturating_add(bytes.write / 10).saturating_add(16 << 20);
+        if steps.is_empty() && self.plan.images.is_empty() {
+            *bytes = Bytes::default();
+        }
+    }
+}
+
+/// Returns about how many bytes `size` bytes of a Linux root file system compress to, a little more
+/// than was measured (`benches/README.md`).
+fn compressed(size: u64, compression: Compression) -> u64 {
+    match compression {
+        Compression::None => size,
+        Compression::Gzip(_) | Compression::Zstd(_) => size / 20 * 9,
+    }
+}

@@ -1,0 +1,85 @@
+//! The names that images are to have.
+//!
+//! A name with a digest leads to a document. Where documents keep their bytes, only the digest of the
+//! image's own target is true; where the target makes a manifest anew, its digest is known at the end;
+//! and the classic store, which keeps no documents, believes any.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::whole::Chosen;
+use crate::format::reference::Reference;
+use crate::model::{Image, Name, StoreKind};
+use crate::store::ImageStep;
+
+/// Returns the canonical names that an image is to have.
+pub(super) fn wanted(chosen: &Chosen, to: StoreKind) -> Vec<String> {
+    let image = &chosen.image;
+    let can_have = |name: &&Name| to == StoreKind::Containerd || name.reference().is_some();
+    let mut names: Vec<String> = image.tags().filter(can_have).map(canonical).collect();
+    let (kept, others): (Vec<&Name>, Vec<&Name>) =
+        image.names.iter().filter(|name| name.is_digest()).partition(|n| stays(n, chosen, to));
+    names.extend(kept.into_iter().map(canonical));
+    match to {
+        StoreKind::Classic => names.extend(registry_names(chosen)),
+        _ => names.extend(own_digests(image, &others)),
+    }
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+/// Returns what will not be true any more of an image's names.
+pub(super) fn lost(chosen: &Chosen, to: StoreKind) -> Vec<String> {
+    let lost = |name: &&Name| match name.reference() {
+        None => to != StoreKind::Containerd,
+        Some(reference) => reference.digest().is_some() && !stays(name, chosen, to),
+    };
+    let say = |name: &Name| match name.reference().and_then(Reference::digest) {
+        None => format!("its name {name} is no reference"),
+        Some(digest) => format!(
+            "its registry digest {digest} will no longer lead to it: {}",
+            match &chosen.kept {
+                Some(_) => "only one platform comes along",
+                None => "the manifest is made anew",
+            }
+        ),
+    };
+    chosen.image.names.iter().filter(lost).map(say).collect()
+}
+
+/// Returns whether a name with a digest stays what it is.
+fn stays(name: &Name, chosen: &Chosen, to: StoreKind) -> bool {
+    let digest = name.reference().and_then(Reference::digest).unwrap_or_default();
+    to == StoreKind::Classic || chosen.kept_digest().is_some_and(|kept| kept.to_string() == digest)
+}
+
+/// Returns, for each repository that the image has only digests of, the digest it will have.
+fn own_digests(image: &Image, digests: &[&Name]) -> Vec<String> {
+    let tagged: HashSet<String> =
+        image.tags().filter_map(Name::reference).map(Reference::name).collect();
+    let bare = digests.iter().filter_map(|name| name.reference()).map(Reference::name);
+    let bare: BTreeSet<String> = bare.filter(|name| !tagged.contains(name)).collect();
+    bare.into_iter().map(|name| format!("{name}@{}", ImageStep::OWN_DIGEST)).collect()
+}
+
+/// Returns the names by digest that a pull into the classic store would have left: those of the
+/// repositories that the image's layers came from.
+fn registry_names(chosen: &Chosen) -> Vec<String> {
+    let known: HashSet<&String> = chosen.packed.iter().flat_map(|l| &l.repositories).collect();
+    let tagged = chosen.image.tags().filter_map(Name::reference).map(Reference::name);
+    let tagged: BTreeSet<String> = tagged.filter(|name| known.contains(name)).collect();
+    tagged.into_iter().map(|name| format!("{name}@{}", chosen.image.id)).collect()
+}
+
+pub(super) fn canonical(name: &Name) -> String {
+    match name {
+        Name::Reference(reference) => reference.to_string(),
+        Name::Other(text) => text.clone(),
+    }
+}
+
+/// Returns what to call an image in a message.
+pub(super) fn label(image: &Image) -> String {
+    let repository = || Some(image.names.first()?.reference()?.familiar_name());
+    image.tags().next().map(Name::familiar).or_else(repository).unwrap_or_else(|| image.id.short())
+}

@@ -1,0 +1,119 @@
+//! What of an image moves: all of it, or one platform.
+
+use super::Options;
+use super::planner::{Planner, counted};
+use crate::digest::{ConfigId, Digest};
+use crate::error::Result;
+use crate::format::oci::Platform;
+use crate::model::{Image, PlatformImage, Role};
+use crate::store::{BlobStep, Contents, PackedLayer, Source, Target};
+
+/// An image as it is to move.
+pub(super) struct Chosen {
+    /// As the source has it; what it shows is the platform that was chosen.
+    pub(super) image: Image,
+    pub(super) config: Option<ConfigId>,
+    pub(super) kept: Option<Contents>,
+    pub(super) packed: Vec<PackedLayer>,
+}
+
+/// Returns what of `image` moves, or why nothing of it can.
+pub(super) fn choose(
+    image: &Image,
+    source: &dyn Source,
+    target: &dyn Target,
+    options: &Options,
+) -> Result<std::result::Result<Chosen, String>> {
+    let mut image = image.clone();
+    if let Some(wanted) = &options.platform {
+        let is_it = |m: &PlatformImage| m.role == Role::Image && m.platform.is(wanted);
+        image.best = image.manifests.iter().position(|m| m.present && is_it(m));
+        if image.best.is_none() {
+            let named = image.manifests.iter().any(is_it);
+            return Ok(Err(match named {
+                true => format!("its part for {wanted} was never fetched"),
+                false => format!("it is not made for {wanted}"),
+            }));
+        }
+    }
+    let shown = image.shown();
+    let config = shown.and_then(|shown| shown.config.as_ref()).map(|(config, _)| *config);
+    let chain = shown.map(PlatformImage::chain).unwrap_or_default();
+    if !chain.iter().all(|chain_id| source.has_tar(*chain_id)) {
+        return Ok(Err("the blobs of its layers are gone, and it runs from its unpacked layers \
+                       alone: pull it again to have them back"
+            .to_owned()));
+    }
+    let kept = match target.keeps_documents() {
+        true => source.contents(&narrowed(&image, options))?,
+        false => None,
+    };
+    if kept.is_none() && config.is_none() {
+        return Ok(Err("nothing in it can run".to_owned()));
+    }
+    let packed = match (target.keeps_documents(), shown) {
+        (false, Some(shown)) => source.packed(shown),
+        _ => Vec::new(),
+    };
+    Ok(Ok(Chosen { config, kept, packed, image }))
+}
+
+/// Returns the image with the one platform that is wanted, under the digest of its own manifest.
+fn narrowed(image: &Image, options: &Options) -> Image {
+    let mut image = image.clone();
+    if let Some(shown) = image.shown().filter(|_| options.platform.is_some()).cloned() {
+        if let Some(blob) = shown.manifest.as_ref().and_then(|manifest| manifest.blob()) {
+            image.id = blob.0;
+        }
+        (image.manifests, image.best) = (vec![shown], Some(0));
+    }
+    image
+}
+
+impl Chosen {
+    /// Returns the digest that the image is to have in the target, if it is known.
+    pub(super) fn kept_digest(&self) -> Option<Digest> {
+        self.kept.as_ref()?.target.blob().map(|blob| blob.0)
+    }
+
+    /// Returns what does not come along of the platforms that the image has, or says that it has.
+    pub(super) fn losses(&self, wanted: &Option<Platform>, keeps_documents: bool) -> Vec<String> {
+        let best = self.image.best;
+        let others = || self.image.manifests.iter().enumerate().filter(|(i, _)| Some(*i) != best);
+        let images = |here: bool| {
+            let others = others().map(|(_, other)| other);
+            let others = others.filter(move |other| other.role == Role::Image);
+            let names = others.filter(|o| o.present == here).map(|o| o.platform.to_string());
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let mut losses = Vec::new();
+        if keeps_documents && wanted.is_none() {
+            let absent = images(false);
+            if !absent.is_empty() {
+                losses.push(format!("its parts for {absent}: they were never fetched"));
+            }
+            return losses;
+        }
+        let present = images(true);
+        if !present.is_empty() {
+            losses.push(format!("its parts for {present}"));
+        }
+        let is_attestation = |other: &PlatformImage| matches!(other.role, Role::Attestation(_));
+        let attestations = others().filter(|(_, o)| o.present && is_attestation(o)).count();
+        if attestations > 0 {
+            losses.push(format!("its {}", counted(attestations, "attestation")));
+        }
+        losses
+    }
+}
+
+impl Planner<'_> {
+    /// Returns the bytes of an image, kept whole, that the target lacks.
+    pub(super) fn missing(&self, chosen: &Chosen) -> Vec<BlobStep> {
+        let blobs = chosen.kept.iter().flat_map(|kept| &kept.blobs);
+        let step = |blob: &crate::format::oci::Descriptor| {
+            Some(BlobStep { blob: blob.blob()?, size: blob.len()? })
+        };
+        blobs.filter_map(step).filter(|step| !self.target.has_bytes(step)).collect()
+    }
+}
