@@ -23,13 +23,14 @@ use crate::store::Form;
 ///
 /// Images and the data root are named as for migrate; without an image, all are exported.
 #[derive(Clone, Debug, clap::Args)]
-#[command(override_usage = "tranship export [OPTIONS] --output <FILE.tar|DIR> [PATH] [IMAGE]...")]
+#[command(override_usage = "tranship export [OPTIONS] --output <FILE.tar|DIR|-> [PATH] [IMAGE]...")]
 #[command(after_long_help = "\
 Examples:
   tranship export -o all.tar
   tranship export app:v2 busybox -o two.tar
   tranship export /mnt/old/docker 'registry.example.com/*' -o layout --format oci
-  tranship export docker.tar.zst -o all.tar --compress gzip")]
+  tranship export docker.tar.zst -o all.tar --compress gzip
+  tranship export app:v2 -o - | ssh other docker load")]
 pub(crate) struct Args {
     /// The data root, then the images to export
     ///
@@ -41,8 +42,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     root: Option<PathBuf>,
 
-    /// Write to this new archive, or to this new or empty folder
-    #[arg(short, long, value_name = "FILE.tar|DIR", value_hint = ValueHint::AnyPath)]
+    /// Write to this new archive, to this new or empty folder, or with - to stdout
+    ///
+    /// To stdout each layer is read twice, because an archive says how long a file is before it comes;
+    /// all that is otherwise printed goes to stderr then.
+    #[arg(short, long, value_name = "FILE.tar|DIR|-", value_hint = ValueHint::AnyPath)]
     output: PathBuf,
 
     /// Write for every Docker, or an OCI image layout and no more
@@ -93,14 +97,19 @@ enum Format {
 
 /// Plans the export, shows the plan, carries it out and shows what became of it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    carry_out(&request(args)?, args.quiet, ui, ops)
+    let request = request(args)?;
+    if request.to_stdout {
+        if ui.width.is_some() && !request.dry_run {
+            return Err(Error::refused("an archive does not go to a terminal")
+                .hint("send stdout to a file or a command, or name one: `-o images.tar`"));
+        }
+        ui.stand_aside();
+    }
+    carry_out(&request, args.quiet, ui, ops)
 }
 
 fn request(args: &Args) -> Result<MigrateRequest> {
-    if args.output == Path::new("-") {
-        return Err(Error::refused("an export cannot go to stdout yet")
-            .hint("name a new archive: `-o images.tar`"));
-    }
+    let to_stdout = args.output == Path::new("-");
     let (root, images) = split(&args.targets, args.root.as_deref(), Path::exists);
     let (form, compression) = match args.format {
         Format::Docker => (Form::Docker, Compress::None),
@@ -120,7 +129,8 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         dry_run: args.dry_run,
         switch: false,
         threshold: None,
-        into: Some(args.output.clone()),
+        into: Some(args.output.clone()).filter(|_| !to_stdout),
+        to_stdout,
         jobs: args.jobs,
     })
 }

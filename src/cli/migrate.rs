@@ -182,6 +182,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         switch: args.switch,
         threshold: args.threshold,
         into: args.into.clone(),
+        to_stdout: false,
         jobs: args.jobs,
     })
 }

@@ -91,6 +91,8 @@ pub struct MigrateRequest {
     pub threshold: Option<u64>,
     /// A new directory or tar to write instead of the store beside the source.
     pub into: Option<PathBuf>,
+    /// Whether the target goes to stdout as a tar.
+    pub to_stdout: bool,
     /// How many layers to work on at once; none for as many as there are cores.
     pub jobs: Option<NonZeroUsize>,
 }

@@ -18,6 +18,8 @@ const PIPE_TEXT: usize = 80;
 pub struct Ui<'a> {
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
+    /// Whether stdout is left to something else.
+    is_aside: bool,
     /// The width of the terminal that stdout is; none if it is no terminal.
     pub width: Option<usize>,
     /// Whether stderr is a terminal.
@@ -35,7 +37,7 @@ impl fmt::Debug for Ui<'_> {
 impl<'a> Ui<'a> {
     /// Returns a `Ui` for two streams that are no terminals.
     pub fn plain(out: &'a mut dyn Write, err: &'a mut dyn Write, now: Timestamp) -> Self {
-        Self { out, err, width: None, err_is_terminal: false, now }
+        Self { out, err, is_aside: false, width: None, err_is_terminal: false, now }
     }
 
     /// Returns a `Ui` for this process's own streams, given as `out` and `err`.
@@ -47,7 +49,7 @@ impl<'a> Ui<'a> {
             .flatten()
             .map(|width| usize::from(width).max(20));
         let err_is_terminal = io::stderr().is_terminal();
-        Self { out, err, width, err_is_terminal, now: Timestamp::now() }
+        Self { out, err, is_aside: false, width, err_is_terminal, now: Timestamp::now() }
     }
 
     /// Returns how wide to set paragraphs.
@@ -61,8 +63,17 @@ impl<'a> Ui<'a> {
         Widths { table: self.width, text: self.text_width() }
     }
 
+    /// Leaves stdout to an archive: what would be printed goes to stderr from now on.
+    pub fn stand_aside(&mut self) {
+        self.is_aside = true;
+    }
+
     /// Writes `text` to stdout as it is.
     pub fn print(&mut self, text: &str) -> Result<()> {
+        if self.is_aside {
+            self.note(text);
+            return Ok(());
+        }
         self.out.write_all(text.as_bytes()).map_err(stdout_failed)
     }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::digest::{BlobId, ChainId};
 use crate::error::{Error, Result, from_io};
-use crate::tree::{Attributes, Sink, TreePath, TreePathBuf, sink_error};
+use crate::tree::{Attributes, FileSink, Sink, TreePath, TreePathBuf, sink_error};
 
 /// How blobs are put into a target.
 pub(super) struct Blobs<'a> {
@@ -46,15 +46,42 @@ impl Blobs<'_> {
     /// Puts bytes that keep their digest; returns what is wrong with them, if that is why they cannot
     /// be put.
     pub(super) fn keep(&self, step: &BlobStep, source: &dyn Source) -> Result<Option<Error>> {
-        let kept = source.blob(step.blob).and_then(|mut bytes| {
-            // As they are: the compression is that of layers that have no packed form yet.
-            self.finish(step.size, &mut *bytes, Compression::None)
+        // As they are: the compression is that of layers that have no packed form yet.
+        let kept = source.blob(step.blob).and_then(|mut bytes| match self.sink.is_stream() {
+            true => self.stream(step.size, &mut *bytes, Compression::None, (step.blob, step.size)),
+            false => self.finish(step.size, &mut *bytes, Compression::None),
         });
         kept.map_or_else(|error| of_source(error).map(Some), |_| Ok(None))
     }
 
     fn put(&self, step: &LayerStep, content: &dyn LayerContent) -> Result<(BlobId, u64)> {
-        self.finish(step.size, &mut *content.tar()?, self.compression)
+        if !self.sink.is_stream() {
+            return self.finish(step.size, &mut *content.tar()?, self.compression);
+        }
+        // Name and length come before the bytes: the layer is packed once to know them.
+        let mut unseen = Meter { progress: self.progress, left: 0 };
+        let known =
+            blob::compress(&mut *content.tar()?, &mut io::sink(), self.compression, &mut |n| {
+                unseen.advance(n)
+            });
+        let known =
+            known.map_err(|error| sink_error(self.sink, self.unfinished.as_path(), error))?;
+        self.stream(step.size, &mut *content.tar()?, self.compression, known)
+    }
+
+    /// Writes a blob whose digest and length are known where it belongs.
+    fn stream(
+        &self,
+        planned: u64,
+        from: &mut dyn io::BufRead,
+        compression: Compression,
+        known: (BlobId, u64),
+    ) -> Result<(BlobId, u64)> {
+        let path = (self.place)(known.0);
+        let file = self.sink.create_sized(path.as_path(), &self.attributes, known.1)?;
+        // Half a blob cannot be taken back: whatever is wrong with it from here on ends everything.
+        let stopped = |error: Error| Error::refused(format!("the stream was cut off: {error}"));
+        self.write(planned, from, compression, file, path.as_path()).map_err(stopped)
     }
 
     fn finish(
@@ -65,9 +92,10 @@ impl Blobs<'_> {
     ) -> Result<(BlobId, u64)> {
         let unfinished = self.unfinished.as_path();
         self.sink.remove(unfinished)?;
+        let file = self.sink.create(unfinished, &self.attributes)?;
         // What cannot be finished does not keep the room of what can.
         let (blob, size) = self
-            .write(planned, from, compression)
+            .write(planned, from, compression, file, unfinished)
             .inspect_err(|_| drop(self.sink.remove(unfinished)))?;
         self.sink.rename(unfinished, (self.place)(blob).as_path())?;
         Ok((blob, size))
@@ -78,9 +106,9 @@ impl Blobs<'_> {
         planned: u64,
         from: &mut dyn io::BufRead,
         compression: Compression,
+        mut file: Box<dyn FileSink + '_>,
+        path: TreePath<'_>,
     ) -> Result<(BlobId, u64)> {
-        let path = self.unfinished.as_path();
-        let mut file = self.sink.create(path, &self.attributes)?;
         let mut meter = Meter { progress: self.progress, left: planned };
         let done = blob::compress(from, &mut file, compression, &mut |n| meter.advance(n))
             .map_err(|error| sink_error(self.sink, path, error))?;

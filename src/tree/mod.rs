@@ -255,6 +255,18 @@ pub trait Sink: Send + Sync {
         attributes: &Attributes,
     ) -> Result<Box<dyn FileSink + 'a>>;
 
+    /// Starts a file that will have `size` bytes and no other name: one that need not be held back until
+    /// it is whole. Only one such can be open at a time where they go out in order.
+    fn create_sized<'a>(
+        &'a self,
+        path: TreePath<'_>,
+        attributes: &Attributes,
+        size: u64,
+    ) -> Result<Box<dyn FileSink + 'a>> {
+        let _ = size;
+        self.create(path, attributes)
+    }
+
     /// Makes a directory for others to be written into; one that is there already is left alone.
     fn make_dir(&self, path: TreePath<'_>, mode: u16) -> Result<()>;
 
@@ -298,6 +310,12 @@ pub trait Sink: Send + Sync {
     /// A tar being written cannot: there everything goes to its last place at once.
     fn can_stage(&self) -> bool {
         true
+    }
+
+    /// Returns whether what is written is gone at once, so that large files should be
+    /// [sized](Sink::create_sized): the others must be held in memory or on a disk until they are whole.
+    fn is_stream(&self) -> bool {
+        false
     }
 
     /// Returns the bytes that can still be written, if known.

@@ -173,6 +173,15 @@ impl Sink for SubSink {
         self.sink.create(self.at(path).as_path(), attributes)
     }
 
+    fn create_sized<'a>(
+        &'a self,
+        path: TreePath<'_>,
+        attributes: &Attributes,
+        size: u64,
+    ) -> Result<Box<dyn FileSink + 'a>> {
+        self.sink.create_sized(self.at(path).as_path(), attributes, size)
+    }
+
     fn make_dir(&self, path: TreePath<'_>, mode: u16) -> Result<()> {
         self.sink.make_dir(self.at(path).as_path(), mode)
     }
@@ -214,6 +223,10 @@ impl Sink for SubSink {
 
     fn can_stage(&self) -> bool {
         self.sink.can_stage()
+    }
+
+    fn is_stream(&self) -> bool {
+        self.sink.is_stream()
     }
 
     fn free(&self) -> Result<Option<u64>> {

@@ -78,6 +78,7 @@ fn library_request(request: &MigrateRequest) -> Request {
         },
         writing: Writing { compression, snapshots, now: now() },
         into: request.into.clone(),
+        stream: request.to_stdout.then(|| Box::new(std::io::stdout()) as _),
         switch: request.switch,
         threshold: request.threshold,
         dry_run: request.dry_run,
@@ -216,6 +217,9 @@ fn next_steps(
         }
         steps.push(start);
         return steps;
+    }
+    if request.to_stdout {
+        return Vec::new();
     }
     if let Some(into) = &request.into {
         let path = into.display().to_string();

@@ -133,8 +133,9 @@ fn result(done: &Migration) -> String {
     }
     let failed = done.images.iter().filter(|image| image.action == Action::Failed).count();
     let verb = if moved == 1 { "is" } else { "are" };
+    let verb = if done.target.path == "stdout" { "went to" } else { &format!("{verb} in") };
     let mut text = format!(
-        "Done: {} {verb} in {}. {} read ({}), {} there already; {} written.",
+        "Done: {} {verb} {}. {} read ({}), {} there already; {} written.",
         count(moved, "image"),
         target(done),
         count(done.layers.to_read, "layer"),

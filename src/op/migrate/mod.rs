@@ -21,7 +21,6 @@ use place::Destination;
 pub use switch::Switched;
 
 /// What to migrate, and how.
-#[derive(Debug)]
 pub struct Request {
     /// The data root, the system, or an archive of either; nothing for this host.
     pub at: Option<PathBuf>,
@@ -39,6 +38,8 @@ pub struct Request {
     pub writing: Writing,
     /// Another place for the target than beside the source: a directory, or a tar to be made.
     pub into: Option<PathBuf>,
+    /// Where the target goes as a tar while it is written, instead of to any place.
+    pub stream: Option<Box<dyn std::io::Write + Send>>,
     /// Whether the daemon is to show the target from its next start on.
     pub switch: bool,
     /// Nothing is moved if the images are larger than this.
@@ -76,6 +77,15 @@ pub struct Done {
     pub switched: Option<Switched>,
 }
 
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("at", &self.at)
+            .field("to", &self.to)
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Prepared").field("plan", &self.plan).finish_non_exhaustive()
@@ -96,7 +106,7 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
         switch::possible(&request, &root)?;
     }
     let from = &root.stores[source];
-    let destination = place::destination(&request, &root, &from.here)?;
+    let destination = place::destination(&mut request, &root, &from.here)?;
     let stopped = if request.dry_run {
         Stopped::default()
     } else {

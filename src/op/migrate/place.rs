@@ -15,6 +15,9 @@ use crate::tree::{Live, LiveSink, Memory, SubSink, TarSink, Tree, TreePath, Tree
 /// containerd 1.x makes its root so; 2.x narrows it at its start.
 const ROOT_MODE: u16 = 0o711;
 
+/// What a stream is called in a message.
+const STREAM: &str = "stdout";
+
 /// Where a target is, or will be.
 pub(super) enum Destination {
     /// A directory that is there.
@@ -23,13 +26,22 @@ pub(super) enum Destination {
     New(PathBuf),
     /// A tar that is yet to be made, with the target in a folder of it.
     Tar { path: PathBuf, folder: TreePathBuf, sink: Mutex<Option<Arc<TarSink>>> },
+    /// A tar that goes to a stream.
+    Stream { to: Mutex<Option<Stream>>, sink: Mutex<Option<Arc<TarSink>>> },
 }
 
+/// Bytes that go out of the process.
+pub(super) type Stream = Box<dyn std::io::Write + Send>;
+
 pub(super) fn destination(
-    request: &Request,
+    request: &mut Request,
     root: &DataRoot,
     source: &StoreHere,
 ) -> Result<Destination> {
+    if let Some(stream) = request.stream.take() {
+        let to = Mutex::new(Some(stream));
+        return Ok(Destination::Stream { to, sink: Mutex::default() });
+    }
     let lock_files = crate::store::open::lock_files(request.to);
     let at = |path: PathBuf| {
         if os::is_dir(&path) {
@@ -98,6 +110,7 @@ impl Destination {
             Self::Live { path, .. } | Self::New(path) | Self::Tar { path, .. } => {
                 crate::error::printable(path.as_os_str().as_encoded_bytes()).into_owned()
             }
+            Self::Stream { .. } => STREAM.to_owned(),
         }
     }
 
@@ -105,7 +118,7 @@ impl Destination {
     pub(super) fn lock(&self, stopped: Stopped) -> Result<Stopped> {
         match self {
             Self::Live { path, lock_files } => stopped.and(&Live::open(path)?, lock_files),
-            Self::New(_) | Self::Tar { .. } => Ok(stopped),
+            Self::New(_) | Self::Tar { .. } | Self::Stream { .. } => Ok(stopped),
         }
     }
 
@@ -113,7 +126,7 @@ impl Destination {
     pub(super) fn sink(&self) -> Result<SharedSink> {
         match self {
             Self::Live { path, .. } => Ok(Arc::new(LiveSink::open(path)?)),
-            Self::New(_) | Self::Tar { .. } => Ok(Arc::new(Memory::new())),
+            Self::New(_) | Self::Tar { .. } | Self::Stream { .. } => Ok(Arc::new(Memory::new())),
         }
     }
 
@@ -133,12 +146,19 @@ impl Destination {
                 }
                 Ok(Some(Arc::new(SubSink::make(tar, folder.as_path(), ROOT_MODE)?)))
             }
+            Self::Stream { to, sink } => {
+                let taken = to.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let to = taken.ok_or_else(|| Error::refused("the stream is taken already"))?;
+                let tar = Arc::new(TarSink::stream(to, STREAM));
+                *sink.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&tar));
+                Ok(Some(tar))
+            }
         }
     }
 
     /// Ends a tar; everything else is where it belongs already.
     pub(super) fn close(&self) -> Result<()> {
-        let Self::Tar { sink, .. } = self else { return Ok(()) };
+        let (Self::Tar { sink, .. } | Self::Stream { sink, .. }) = self else { return Ok(()) };
         let tar = sink.lock().unwrap_or_else(PoisonError::into_inner).take();
         match tar.and_then(Arc::into_inner) {
             Some(tar) => tar.close(),
@@ -148,7 +168,7 @@ impl Destination {
 
     /// Returns whether the order of writing shows in the result, so that it must not depend on chance.
     pub(super) fn is_ordered(&self) -> bool {
-        matches!(self, Self::Tar { .. })
+        matches!(self, Self::Tar { .. } | Self::Stream { .. })
     }
 
     pub(super) fn free(&self) -> Result<Option<u64>> {
@@ -160,7 +180,7 @@ impl Destination {
 
     pub(super) fn shares_files_with(&self, tree: &dyn Tree) -> bool {
         match self {
-            Self::Tar { .. } => false,
+            Self::Tar { .. } | Self::Stream { .. } => false,
             _ => self
                 .nearest()
                 .and_then(|dir| Live::open(dir).ok())
@@ -170,7 +190,9 @@ impl Destination {
 
     /// Returns the innermost directory on the way to the target that is there.
     fn nearest(&self) -> Option<&Path> {
-        let (Self::Live { path, .. } | Self::New(path) | Self::Tar { path, .. }) = self;
+        let (Self::Live { path, .. } | Self::New(path) | Self::Tar { path, .. }) = self else {
+            return None;
+        };
         let here = Path::new(".");
         let dirs = path.ancestors().map(|dir| if dir.as_os_str().is_empty() { here } else { dir });
         dirs.into_iter().find(|dir| os::is_dir(dir))

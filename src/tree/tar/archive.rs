@@ -1,21 +1,46 @@
 //! What a tar being written holds so far.
 
 use std::collections::HashMap;
-use std::io::{self, BufWriter, Seek};
+use std::io::{self, BufWriter, Seek, Write};
 
 use tempfile::{NamedTempFile, SpooledTempFile};
 
 use super::member::{Body, append};
+use crate::format::tar::BLOCK;
 use crate::tree::{Attributes, Special, TreePath, TreePathBuf};
 
 /// How the names of files begin that are renamed later.
 const HELD: &[u8] = b".tranship-";
 
 pub(super) struct Archive {
-    pub(super) builder: ::tar::Builder<BufWriter<NamedTempFile>>,
+    pub(super) builder: ::tar::Builder<BufWriter<Out>>,
     pub(super) made: HashMap<TreePathBuf, Made>,
+    /// Bytes of a file that are still to come, its header being written.
+    coming: Option<u64>,
     /// A write failed; what follows it would be read as something else.
     is_broken: bool,
+}
+
+/// Where an archive goes.
+pub(super) enum Out {
+    File(NamedTempFile),
+    Stream(Box<dyn Write + Send>),
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stream(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Stream(stream) => stream.flush(),
+        }
+    }
 }
 
 /// What is at a path.
@@ -44,16 +69,57 @@ impl std::fmt::Debug for Archive {
 }
 
 impl Archive {
-    pub(super) fn new(file: NamedTempFile) -> Self {
-        let builder = ::tar::Builder::new(BufWriter::with_capacity(256 << 10, file));
-        Self { builder, made: HashMap::new(), is_broken: false }
+    pub(super) fn new(out: Out) -> Self {
+        let builder = ::tar::Builder::new(BufWriter::with_capacity(256 << 10, out));
+        Self { builder, made: HashMap::new(), coming: None, is_broken: false }
     }
 
     pub(super) fn check(&self) -> io::Result<()> {
-        match self.is_broken {
-            true => Err(io::Error::other("an earlier write to this archive failed")),
-            false => Ok(()),
+        match (self.is_broken, self.coming) {
+            (true, _) => Err(io::Error::other("an earlier write to this archive failed")),
+            (_, Some(_)) => Err(io::Error::other("a file of this archive is not finished")),
+            _ => Ok(()),
         }
+    }
+
+    /// Begins a file that is not held back; its bytes come next.
+    pub(super) fn begin(
+        &mut self,
+        path: TreePath<'_>,
+        size: u64,
+        attributes: &Attributes,
+    ) -> io::Result<()> {
+        self.may_add(path)?;
+        self.append(path, Body::Sized(size), attributes)?;
+        self.made.insert(path.to_owned(), Made::Written(attributes.clone()));
+        self.coming = Some(size);
+        Ok(())
+    }
+
+    /// Writes bytes of the file that was begun; more than it was to have are refused.
+    pub(super) fn go_on(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.coming.and_then(|coming| coming.checked_sub(bytes.len() as u64));
+        let written = match left {
+            Some(_) => self.builder.get_mut().write_all(bytes),
+            None => Err(io::Error::other("more bytes than the file was to have")),
+        };
+        self.is_broken |= written.is_err();
+        self.coming = left.or(self.coming);
+        written.map(|()| bytes.len())
+    }
+
+    /// Ends the file that was begun and has `size` bytes. One that was not written whole spoils the
+    /// archive.
+    pub(super) fn end(&mut self, size: u64) -> io::Result<()> {
+        let is_whole = self.coming.take() == Some(0);
+        let padding = size.next_multiple_of(BLOCK as u64) - size;
+        let padding = vec![0; usize::try_from(padding).unwrap_or_default()];
+        let ended = match is_whole {
+            true => self.builder.get_mut().write_all(&padding),
+            false => Err(io::Error::other("fewer bytes than the file was to have")),
+        };
+        self.is_broken |= ended.is_err();
+        ended
     }
 
     /// Says whether something new can be at `path`.

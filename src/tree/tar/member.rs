@@ -17,6 +17,8 @@ const OCTAL_11: u64 = 0o77_777_777_777;
 pub(super) enum Body<'a> {
     /// A file of so many bytes.
     File(u64, &'a mut dyn Read),
+    /// The header of a file of so many bytes, which the caller writes.
+    Sized(u64),
     Dir,
     Symlink(&'a [u8]),
     HardLink(&'a [u8]),
@@ -28,7 +30,7 @@ pub(super) enum Body<'a> {
 impl Body<'_> {
     fn flag(&self) -> EntryType {
         match self {
-            Body::File(..) => EntryType::Regular,
+            Body::File(..) | Body::Sized(_) => EntryType::Regular,
             Body::Dir => EntryType::Directory,
             Body::Symlink(_) => EntryType::Symlink,
             Body::HardLink(_) => EntryType::Link,
@@ -78,9 +80,11 @@ pub(super) fn append<W: Write>(
         }
         push_record(&mut records.0, &[b"SCHILY.xattr.", key.as_slice()].concat(), value);
     }
+    let nothing = &mut io::empty() as &mut dyn Read;
     let (size, data) = match body {
         Body::File(size, data) => (size, data),
-        _ => (0, &mut io::empty() as &mut dyn Read),
+        Body::Sized(size) => (size, nothing),
+        _ => (0, nothing),
     };
     header.set_size(records.number("size", size, OCTAL_11));
     header.set_cksum();

@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::SpooledTempFile;
 
-use super::archive::{Archive, Made, Spool, is_held};
+use super::archive::{Archive, Made, Out, Spool, is_held};
 use super::file;
 use super::nothing::Nothing;
 use crate::error::{Error, Place, Result, from_io};
@@ -27,7 +27,8 @@ pub(super) const IN_MEMORY: usize = 1 << 20;
 /// A tar being written. It appears under its name when it is [closed](Self::close).
 #[derive(Debug)]
 pub struct TarSink {
-    target: PathBuf,
+    /// Where the file is to be; none for a stream.
+    target: Option<PathBuf>,
     nothing: Nothing,
     archive: Mutex<Archive>,
 }
@@ -44,8 +45,15 @@ impl TarSink {
         }
         let file = file::create_beside(target)
             .map_err(|error| Error::io(Place::new(&*origin, ""), error))?;
-        let archive = Mutex::new(Archive::new(file));
-        Ok(Self { target: target.to_owned(), nothing: Nothing { origin }, archive })
+        let archive = Mutex::new(Archive::new(Out::File(file)));
+        Ok(Self { target: Some(target.to_owned()), nothing: Nothing { origin }, archive })
+    }
+
+    /// Starts a tar that goes out as it is written; `name` is what to call it in a message.
+    #[must_use]
+    pub fn stream(to: Box<dyn Write + Send>, name: &str) -> Self {
+        let archive = Mutex::new(Archive::new(Out::Stream(to)));
+        Self { target: None, nothing: Nothing { origin: name.to_owned() }, archive }
     }
 
     /// Ends the archive, makes it durable and gives it its name.
@@ -63,8 +71,10 @@ impl TarSink {
             archive.write_dir(dir.as_path()).map_err(fail)?;
         }
         archive.check().map_err(fail)?;
-        let file = archive.builder.into_inner().map_err(fail)?;
-        let file = file.into_inner().map_err(|error| fail(error.into_error()))?;
+        let out = archive.builder.into_inner().map_err(fail)?;
+        let mut out = out.into_inner().map_err(|error| fail(error.into_error()))?;
+        out.flush().map_err(fail)?;
+        let (Out::File(file), Some(target)) = (out, target) else { return Ok(()) };
         file::publish(file, &target).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
                 Error::refused(format!("{} is there already", nothing.origin))
@@ -136,12 +146,65 @@ impl Sink for TarSink {
     fn sync(&self) -> Result<()> {
         let mut archive = self.archive();
         let out = archive.builder.get_mut();
-        let synced = out.flush().and_then(|()| out.get_ref().as_file().sync_all());
+        let synced = out.flush().and_then(|()| match out.get_ref() {
+            Out::File(file) => file.as_file().sync_all(),
+            Out::Stream(_) => Ok(()),
+        });
         synced.map_err(|error| self.fail(TreePath::ROOT, error))
+    }
+
+    fn create_sized<'a>(
+        &'a self,
+        path: TreePath<'_>,
+        attributes: &Attributes,
+        size: u64,
+    ) -> Result<Box<dyn FileSink + 'a>> {
+        let begun = self.archive().begin(path, size, attributes);
+        begun.map_err(|error| self.fail(path, error))?;
+        Ok(Box::new(SizedFile { sink: self, path: path.to_owned(), size: Some(size) }))
     }
 
     fn can_stage(&self) -> bool {
         false
+    }
+
+    fn is_stream(&self) -> bool {
+        self.target.is_none()
+    }
+}
+
+/// A file that goes to a tar as it is written.
+struct SizedFile<'a> {
+    sink: &'a TarSink,
+    path: TreePathBuf,
+    /// Nothing once it is finished.
+    size: Option<u64>,
+}
+
+impl Write for SizedFile<'_> {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        self.sink.archive().go_on(more)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl FileSink for SizedFile<'_> {
+    fn finish(mut self: Box<Self>) -> Result<u64> {
+        let size = self.size.take().unwrap_or_default();
+        let ended = self.sink.archive().end(size);
+        ended.map(|()| size).map_err(|error| self.sink.fail(self.path.as_path(), error))
+    }
+}
+
+impl Drop for SizedFile<'_> {
+    fn drop(&mut self) {
+        if let Some(size) = self.size {
+            // What is cut off spoils the archive, which notes it; there is nobody else to tell.
+            drop(self.sink.archive().end(size));
+        }
     }
 }
 
