@@ -7,6 +7,7 @@ pub mod blob;
 pub mod containerd;
 pub mod containers;
 pub mod find;
+mod manifests;
 pub mod oci_layout;
 pub mod open;
 pub mod overlay2;

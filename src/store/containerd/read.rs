@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::content::{Content, LayerAt};
 use super::layout;
 use super::records::{Kept, Record, Records, Snapshot, records};
-use super::target::Targets;
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::format::oci::Platform;
 use crate::format::reference::Reference;
-use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, Severity, StoreKind};
+use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, StoreKind};
 use crate::store::blob::Verified;
+use crate::store::manifests::{Keeper, Manifests, document};
 use crate::store::{Document, LayerContent, Source};
-use crate::tree::{Tree, read_within};
+use crate::tree::Tree;
 
 /// The name of a record that keeps an image without names (moby v28
 /// daemon/containerd/soft_delete.go).
@@ -71,10 +71,10 @@ impl Containerd {
     ) -> Result<Found> {
         let mut inventory = Inventory::new(StoreKind::Containerd, snapshotter);
         let records = records(tree, namespace, snapshotter)?;
-        let (configs, blobs) = (Mutex::default(), Mutex::default());
-        let targets = Targets { tree, records: &records, host, configs, blobs };
-        inventory.images = images(&records, &targets, &mut inventory.findings);
-        let blobs = targets.blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let keeper = Here { tree, records: &records };
+        let manifests = Manifests::new(&keeper, host);
+        inventory.images = images(&records, &manifests, &mut inventory.findings);
+        let blobs = manifests.into_blobs();
         let (layers, unpacked) = layers(&inventory.images, &records, &blobs);
         inventory.layers = unpacked;
         for (blob, found) in &records.blobs {
@@ -119,7 +119,7 @@ impl Source for Containerd {
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {
-        let bytes = document(&*self.tree, blob)?;
+        let bytes = document(&*self.tree, layout::blob(blob).as_path(), blob)?;
         Ok(Document { bytes, labels: self.kept.labels.get(&blob).cloned().unwrap_or_default() })
     }
 
@@ -130,22 +130,32 @@ impl Source for Containerd {
     }
 }
 
-/// Reads a manifest, index or config and checks that it is what its name says.
-pub(super) fn document(tree: &dyn Tree, blob: BlobId) -> Result<Vec<u8>> {
-    /// containerd's own limit for what it reads whole is 8 MiB (core/content/helpers.go).
-    const LIMIT: u64 = 32 << 20;
-    let path = layout::blob(blob);
-    let bytes = read_within(tree, path.as_path(), LIMIT)?;
-    let found = Digest::of(&bytes);
-    if found != blob.0 {
-        let what = format!("{} bytes hash to {found}, wanted {blob}", bytes.len());
-        return Err(Error::corrupt(tree.place(path.as_path()), what));
+/// A containerd root while it is read.
+struct Here<'a> {
+    tree: &'a dyn Tree,
+    records: &'a Records,
+}
+
+impl Keeper for Here<'_> {
+    fn size(&self, blob: BlobId) -> Option<u64> {
+        self.records.blobs.get(&blob).map(|blob| blob.size)
     }
-    Ok(bytes)
+
+    fn document(&self, blob: BlobId) -> Result<Vec<u8>> {
+        document(self.tree, layout::blob(blob).as_path(), blob)
+    }
+
+    fn unpacked(&self, top: ChainId) -> Option<u64> {
+        self.records.unpacked(top)
+    }
+
+    fn place(&self, blob: BlobId) -> Place {
+        self.tree.place(layout::blob(blob).as_path())
+    }
 }
 
 /// Makes one image of all records with the same target.
-fn images(records: &Records, targets: &Targets<'_>, findings: &mut Vec<Finding>) -> Vec<Image> {
+fn images(records: &Records, manifests: &Manifests<'_>, findings: &mut Vec<Finding>) -> Vec<Image> {
     let mut by_target: BTreeMap<BlobId, Vec<&Record>> = BTreeMap::new();
     for record in &records.images {
         if let Some(target) = record.target.blob() {
@@ -156,7 +166,7 @@ fn images(records: &Records, targets: &Targets<'_>, findings: &mut Vec<Finding>)
     let read: Vec<_> = by_target
         .par_iter()
         .map(|(target, records)| {
-            let (manifests, best, findings) = targets.manifests(&records[0].target);
+            let (manifests, best, findings) = manifests.of(&records[0].target);
             let names = names(records);
             let intermediate = names.is_empty() && parents.contains(&target.0);
             let image = Image {
@@ -212,9 +222,4 @@ fn layers(
         }
     }
     (all, unpacked)
-}
-
-/// Returns the finding that a blob which should be there cannot be read.
-pub(super) fn unreadable(error: &Error) -> Finding {
-    Finding::of("blob-unreadable", Severity::DataLost, error)
 }
