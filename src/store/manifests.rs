@@ -14,10 +14,10 @@ use crate::model::{Finding, PlatformImage, Role, Severity};
 use crate::tree::{Tree, TreePath, read_within};
 
 /// Indexes in indexes are legal; deeper ones than this were made to be slow.
-const DEEPEST: usize = 8;
+pub(super) const DEEPEST: usize = 8;
 
 /// More manifests and indexes than any real image has: Docker's own have a few dozen.
-const MOST_MANIFESTS: usize = 4096;
+pub(super) const MOST_MANIFESTS: usize = 4096;
 
 /// What the walk asks of a store.
 pub(super) trait Keeper: Sync {
@@ -45,6 +45,12 @@ pub(super) fn document(tree: &dyn Tree, path: TreePath<'_>, blob: BlobId) -> Res
         return Err(Error::corrupt(tree.place(path), what));
     }
     Ok(bytes)
+}
+
+/// Returns whether `descriptor` can be of a manifest or an index: old layouts leave out what it is.
+pub(super) fn may_be_document(descriptor: &Descriptor) -> bool {
+    let kind = descriptor.media_type.as_str();
+    kind.is_empty() || media_type::is_index(kind) || media_type::is_manifest(kind)
 }
 
 /// Returns the finding that a blob which should be there cannot be read.
@@ -122,9 +128,7 @@ impl<'a> Manifests<'a> {
         let Some(blob) = descriptor.blob().filter(|_| self.has(descriptor)) else {
             return Ok(None);
         };
-        let is_document = media_type::is_index(&descriptor.media_type)
-            || media_type::is_manifest(&descriptor.media_type);
-        if !is_document {
+        if !may_be_document(descriptor) {
             return Ok(None);
         }
         let bytes = self.keeper.document(blob)?;

@@ -6,6 +6,7 @@
 pub mod blob;
 pub mod containerd;
 pub mod containers;
+mod contents;
 pub mod find;
 mod manifests;
 pub mod oci_layout;
@@ -21,7 +22,7 @@ pub use progress::Progress;
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::oci::{Descriptor, media_type};
-use crate::model::{Finding, Image, Inventory};
+use crate::model::{Finding, Image, Inventory, PlatformImage};
 use crate::tree::{Snapshots, Tree, TreePathBuf, optional, path};
 
 /// Returns the databases of a data root that dockerd holds open as long as it runs.
@@ -57,6 +58,21 @@ pub trait Source: Send + Sync {
     fn contents(&self, image: &Image) -> Result<Option<Contents>> {
         let _ = image;
         Ok(None)
+    }
+
+    /// Returns the layers of `image` in the form that registries have them, as far as the store knows.
+    ///
+    /// # Errors
+    /// A manifest that was there and cannot be read any more.
+    fn packed(&self, image: &PlatformImage) -> Result<Vec<PackedLayer>> {
+        let _ = image;
+        Ok(Vec::new())
+    }
+
+    /// Returns what the store calls `image` where that is not enough for a name: a tag alone.
+    fn bare_tag(&self, image: &Image) -> Option<&str> {
+        let _ = image;
+        None
     }
 
     /// Opens bytes that the store keeps under their digest. Reading them to their end verifies them, as

@@ -8,15 +8,18 @@ use rayon::prelude::*;
 
 use super::content::{Content, LayerAt};
 use super::layout;
-use super::records::{Kept, Record, Records, Snapshot, records};
+use super::records::{Record, Records, Snapshot, records};
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Place, Result};
-use crate::format::oci::Platform;
+use crate::format::containerd::labels::DISTRIBUTION_SOURCE;
+use crate::format::oci::{Descriptor, Manifest, Platform};
+use crate::format::raw::decode;
 use crate::format::reference::Reference;
-use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, StoreKind};
+use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, PlatformImage, StoreKind};
 use crate::store::blob::Verified;
+use crate::store::contents::contents;
 use crate::store::manifests::{Keeper, Manifests, document};
-use crate::store::{Document, LayerContent, Source};
+use crate::store::{Contents, Document, LayerContent, PackedLayer, Source};
 use crate::tree::Tree;
 
 /// The name of a record that keeps an image without names (moby v28
@@ -29,7 +32,7 @@ pub struct Containerd {
     namespace: String,
     inventory: Inventory,
     layers: HashMap<ChainId, LayerAt>,
-    kept: Kept,
+    records: Records,
 }
 
 impl std::fmt::Debug for Containerd {
@@ -42,7 +45,7 @@ impl std::fmt::Debug for Containerd {
 pub(super) struct Found {
     pub(super) inventory: Inventory,
     layers: HashMap<ChainId, LayerAt>,
-    kept: Kept,
+    records: Records,
 }
 
 impl Containerd {
@@ -58,8 +61,9 @@ impl Containerd {
         snapshotter: &str,
         host: &Platform,
     ) -> Result<Self> {
-        let Found { inventory, layers, kept } = Self::read(&*tree, namespace, snapshotter, host)?;
-        Ok(Self { tree, namespace: namespace.to_owned(), inventory, layers, kept })
+        let Found { inventory, layers, records } =
+            Self::read(&*tree, namespace, snapshotter, host)?;
+        Ok(Self { tree, namespace: namespace.to_owned(), inventory, layers, records })
     }
 
     /// Reads what [`open`](Self::open) reads, and keeps no hold of the tree.
@@ -86,13 +90,28 @@ impl Containerd {
                 }
             }
         }
-        Ok(Found { inventory, layers, kept: records.kept })
+        Ok(Found { inventory, layers, records })
+    }
+
+    fn here(&self) -> Here<'_> {
+        Here { tree: &*self.tree, records: &self.records }
     }
 
     /// Returns the registry documents that the store keeps for images of the classic store beside it.
     #[must_use]
     pub fn originals(&self) -> &BTreeMap<ConfigId, Vec<BlobId>> {
-        &self.kept.originals
+        &self.records.originals
+    }
+
+    /// Returns the repositories that a blob was pulled from or pushed to.
+    fn repositories(&self, blob: BlobId) -> Vec<String> {
+        let labels = self.records.labels.get(&blob).map(Vec::as_slice).unwrap_or_default();
+        let on_host = |(key, paths): &(String, String)| {
+            let host = key.strip_prefix(DISTRIBUTION_SOURCE)?.to_owned();
+            let paths: Vec<_> = paths.split(',').filter(|path| !path.is_empty()).collect();
+            Some(paths.iter().map(|path| format!("{host}/{path}")).collect::<Vec<_>>())
+        };
+        labels.iter().filter_map(on_host).flatten().collect()
     }
 
     /// Adds containers, which the data root knows and a containerd root does not.
@@ -120,7 +139,33 @@ impl Source for Containerd {
 
     fn document(&self, blob: BlobId) -> Result<Document> {
         let bytes = document(&*self.tree, layout::blob(blob).as_path(), blob)?;
-        Ok(Document { bytes, labels: self.kept.labels.get(&blob).cloned().unwrap_or_default() })
+        Ok(Document { bytes, labels: self.records.labels.get(&blob).cloned().unwrap_or_default() })
+    }
+
+    fn contents(&self, image: &Image) -> Result<Option<Contents>> {
+        let target = self.records.targets.get(&BlobId(image.id)).ok_or_else(|| {
+            let what = format!("no record points at {}", image.id);
+            Error::missing(self.here().place(BlobId(image.id)), what)
+        })?;
+        contents(&self.here(), target).map(Some)
+    }
+
+    fn packed(&self, image: &PlatformImage) -> Result<Vec<PackedLayer>> {
+        let manifest = image.manifest.as_ref().and_then(Descriptor::blob);
+        let Some(manifest) = manifest.filter(|_| !image.layers.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let bytes = self.here().document(manifest)?;
+        let read: Manifest =
+            decode(&bytes).map_err(|error| error.at(self.here().place(manifest)))?;
+        if read.layers.len() != image.layers.len() {
+            return Ok(Vec::new());
+        }
+        let layer = |(diff_id, layer): (&DiffId, &Descriptor)| {
+            let (diff_id, blob) = (*diff_id, layer.blob()?);
+            Some(PackedLayer { diff_id, blob, repositories: self.repositories(blob) })
+        };
+        Ok(image.layers.iter().zip(&read.layers).filter_map(layer).collect())
     }
 
     fn blob(&self, blob: BlobId) -> Result<Box<dyn BufRead + Send + '_>> {
