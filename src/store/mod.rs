@@ -12,6 +12,7 @@ mod manifests;
 pub mod oci_layout;
 pub mod open;
 pub mod overlay2;
+mod packed;
 mod progress;
 mod put;
 
