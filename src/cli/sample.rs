@@ -109,11 +109,11 @@ pub(crate) fn status() -> Status {
                 store(StoreKind::Classic, "overlay2", 12, 6, 24_500_000, true),
                 store(StoreKind::Containerd, "overlayfs", 2, 1, 3_249_000, false),
             ],
-            next_start: NextStart {
+            next_start: Some(NextStart {
                 docker_28: choice(StoreKind::Containerd, flag),
                 docker_29: choice(StoreKind::Containerd, flag),
                 rancher_auto: choice(StoreKind::Classic, "there are classic images"),
-            },
+            }),
             changes: vec![ChangeRow {
                 to: StoreKind::Classic,
                 what: "set features.containerd-snapshotter to false in /etc/docker/daemon.json, \

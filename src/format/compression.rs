@@ -22,6 +22,18 @@ pub enum Compression {
 /// How many bytes [`Compression::sniff`] looks at.
 pub const SNIFF: usize = 6;
 
+/// What is compressed may grow by this and by [`RATIO`] times its size.
+const GROWTH: u64 = 1 << 30;
+
+/// zstd makes good files smaller by 10, text by 100. What grows more is a bomb.
+pub const RATIO: u64 = 1000;
+
+/// Returns how many bytes may come of `packed` compressed ones.
+#[must_use]
+pub fn most(packed: u64) -> u64 {
+    packed.saturating_mul(RATIO).saturating_add(GROWTH)
+}
+
 impl Compression {
     /// Returns what `start`, the first [`SNIFF`] bytes, say.
     ///

@@ -120,6 +120,13 @@ impl Image {
         self.manifests.get(self.best?)
     }
 
+    /// Returns the descriptor of the manifest that the image's ID names, if that is one of its manifests.
+    #[must_use]
+    pub fn own_manifest(&self) -> Option<&Descriptor> {
+        let descriptors = self.manifests.iter().filter_map(|manifest| manifest.manifest.as_ref());
+        descriptors.into_iter().find(|descriptor| descriptor.blob().is_some_and(|d| d.0 == self.id))
+    }
+
     /// Returns the names that are tags, and names that Docker cannot parse.
     pub fn tags(&self) -> impl Iterator<Item = &Name> {
         self.names.iter().filter(|name| !name.is_digest())

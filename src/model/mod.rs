@@ -17,7 +17,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which way of keeping images a store is: one of Docker's two, or the one for carrying them.
+/// Which way of keeping images a store is: one of Docker's two, or one for
+/// carrying them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -28,9 +29,17 @@ pub enum StoreKind {
     Containerd,
     /// An OCI image layout.
     Layout,
+    /// An archive of `docker save` that is no image layout.
+    Archive,
 }
 
 impl StoreKind {
+    /// Returns whether it is for carrying images: no daemon works on it.
+    #[must_use]
+    pub fn is_carried(self) -> bool {
+        matches!(self, Self::Layout | Self::Archive)
+    }
+
     /// Returns the word for it that arguments, messages and JSON use.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -38,6 +47,7 @@ impl StoreKind {
             Self::Classic => "classic",
             Self::Containerd => "containerd",
             Self::Layout => "layout",
+            Self::Archive => "archive",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Where stores are in a tree.
 
+use super::{docker_archive, oci_layout};
 use crate::error::Result;
+use crate::model::StoreKind;
 use crate::tree::{Kind, Tree, TreePath, TreePathBuf, optional, path};
 
 /// Every graph driver that Docker has or had, in the order in which it tries them.
@@ -46,8 +48,8 @@ pub struct ClassicFound {
     pub has_files: bool,
 }
 
-/// A data root.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A data root, or a layout or archive that stands where one could.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RootFound {
     /// Where it is in the tree.
     pub path: TreePathBuf,
@@ -55,9 +57,12 @@ pub struct RootFound {
     pub classic: Vec<ClassicFound>,
     /// The containerd roots that a daemon on this data root may use, the data root's own first.
     pub containerd: Vec<TreePathBuf>,
+    /// The layout or archive of images that it is instead of a data root.
+    pub carried: Option<StoreKind>,
 }
 
-/// Returns the data roots of `tree`: the tree itself, or those of the system that the tree is.
+/// Returns the data roots of `tree`: the tree itself, or those of the system that the tree is; or the
+/// images for carrying that the tree is.
 /// `named` is the data root that the system's configuration names.
 ///
 /// # Errors
@@ -67,6 +72,9 @@ pub fn roots(tree: &dyn Tree, named: Option<TreePath<'_>>) -> Result<Vec<RootFou
     if is_root(tree, TreePath::ROOT)? {
         add_with_remapped(tree, TreePath::ROOT, None, &mut found)?;
         return Ok(found);
+    }
+    if let Some(kind) = carried(tree)? {
+        return Ok(vec![RootFound { carried: Some(kind), ..RootFound::default() }]);
     }
     let system = path(SYSTEM_CONTAINERD);
     let system = is_containerd(tree, system)?.then_some(system);
@@ -89,9 +97,18 @@ pub fn roots(tree: &dyn Tree, named: Option<TreePath<'_>>) -> Result<Vec<RootFou
         && let Some(system) = system
     {
         let (path, containerd) = (system.to_owned(), vec![system.to_owned()]);
-        found.push(RootFound { path, classic: Vec::new(), containerd });
+        found.push(RootFound { path, containerd, ..RootFound::default() });
     }
     Ok(found)
+}
+
+/// Returns what for carrying images `tree` is. What Docker 25 and later save is both, and a layout holds
+/// more than the other.
+fn carried(tree: &dyn Tree) -> Result<Option<StoreKind>> {
+    if oci_layout::is_one(tree)? {
+        return Ok(Some(StoreKind::Layout));
+    }
+    Ok(docker_archive::is_one(tree)?.then_some(StoreKind::Archive))
 }
 
 fn is_root(tree: &dyn Tree, dir: TreePath<'_>) -> Result<bool> {
@@ -160,5 +177,5 @@ fn one(tree: &dyn Tree, dir: TreePath<'_>, system: Option<TreePath<'_>>) -> Resu
             containerd.push(candidate.to_owned());
         }
     }
-    Ok(RootFound { path: dir.to_owned(), classic, containerd })
+    Ok(RootFound { path: dir.to_owned(), classic, containerd, carried: None })
 }

@@ -6,11 +6,16 @@
 pub mod blob;
 pub mod containerd;
 pub mod containers;
+mod contents;
+pub mod docker_archive;
 mod documents;
 pub mod find;
+mod manifests;
+mod names;
 pub mod oci_layout;
 pub mod open;
 pub mod overlay2;
+mod packed;
 mod progress;
 mod put;
 
@@ -50,7 +55,7 @@ pub trait Source: Send + Sync {
     fn document(&self, blob: BlobId) -> Result<Document>;
 
     /// Returns all that `image` consists of; nothing if the store keeps no manifests, as the classic
-    /// one.
+    /// one. It may be a part of an image: one manifest, under that manifest's own digest.
     ///
     /// # Errors
     /// A document that was there and cannot be read any more.
@@ -65,10 +70,19 @@ pub trait Source: Send + Sync {
         true
     }
 
-    /// Returns the layers of an image in the form that registries have them, as far as that is known.
-    fn packed(&self, image: &PlatformImage) -> Vec<PackedLayer> {
+    /// Returns the layers of `image` in the form that registries have them, as far as the store knows.
+    ///
+    /// # Errors
+    /// A manifest that was there and cannot be read any more.
+    fn packed(&self, image: &PlatformImage) -> Result<Vec<PackedLayer>> {
         let _ = image;
-        Vec::new()
+        Ok(Vec::new())
+    }
+
+    /// Returns what the store calls `image` where that is not enough for a name: a tag alone.
+    fn bare_tag(&self, image: &Image) -> Option<&str> {
+        let _ = image;
+        None
     }
 
     /// Opens bytes that the store keeps under their digest. Reading them to their end verifies them, as
@@ -237,6 +251,14 @@ pub struct BlobStep {
     pub blob: BlobId,
     /// How many, as the manifest says that names them.
     pub size: u64,
+}
+
+impl BlobStep {
+    /// Returns the step that puts what `descriptor` describes, if it describes any bytes.
+    #[must_use]
+    pub fn of(descriptor: &Descriptor) -> Option<Self> {
+        Some(Self { blob: descriptor.blob()?, size: descriptor.len()? })
+    }
 }
 
 /// A store to write to. Layers may be put from many threads at once; [`commit`](Target::commit) makes

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::containerd::{self, Containerd, Writer};
+use super::docker_archive::Archive;
 use super::find::RootFound;
-use super::oci_layout::LayoutWriter;
+use super::oci_layout::{Layout, LayoutWriter};
 use super::overlay2::Overlay2;
 use super::{Form, Source, Target, Writing, containers};
 use crate::digest::{BlobId, ConfigId};
@@ -16,7 +17,7 @@ use crate::tree::{Sink, Sub, Tree, TreePathBuf, path};
 
 /// A store and what it holds.
 pub struct StoreHere {
-    /// Which of the two it is.
+    /// Which kind it is.
     pub kind: StoreKind,
     /// The graph driver or snapshotter.
     pub driver: String,
@@ -62,7 +63,8 @@ type Originals = BTreeMap<ConfigId, Vec<BlobId>>;
 /// Opens all stores of a data root, and a containerd root that is elsewhere.
 ///
 /// # Errors
-/// Where folders that are there cannot be read. A store that cannot be read is a finding.
+/// Where folders that are there cannot be read. A store that cannot be read is a finding; a layout or
+/// archive is all there is, and what is wrong with it an error.
 pub fn stores(
     tree: &Arc<dyn Tree>,
     found: &RootFound,
@@ -71,6 +73,10 @@ pub fn stores(
 ) -> Result<Stores> {
     let root: Arc<dyn Tree> = Arc::new(Sub::new(Arc::clone(tree), found.path.as_path()));
     let mut all = Stores::default();
+    if let Some(kind) = found.carried {
+        all.stores.extend(carried(kind, root, platform)?);
+        return Ok(all);
+    }
     (all.containers, all.findings) = containers::read_all(&*root)?;
     let mut originals = Originals::new();
     for inner in &found.containerd {
@@ -86,6 +92,24 @@ pub fn stores(
     }
     all.stores.sort_by_key(|store| store.kind);
     Ok(all)
+}
+
+/// Opens a layout or an archive.
+fn carried(kind: StoreKind, tree: Arc<dyn Tree>, host: &Platform) -> Result<Option<StoreHere>> {
+    let source: Box<dyn Source> = match kind {
+        StoreKind::Layout => Box::new(Layout::open(Arc::clone(&tree), host)?),
+        StoreKind::Archive => Box::new(Archive::open(Arc::clone(&tree))?),
+        StoreKind::Classic | StoreKind::Containerd => return Ok(None),
+    };
+    Ok(Some(StoreHere {
+        kind,
+        driver: source.inventory().driver.clone(),
+        place: tree.origin().to_owned(),
+        tree,
+        source: Some(source),
+        folders: vec![TreePathBuf::default()],
+        lock_files: Vec::new(),
+    }))
 }
 
 impl Stores {
@@ -153,14 +177,15 @@ impl Stores {
 pub fn lock_files(kind: StoreKind) -> Vec<TreePathBuf> {
     match kind {
         StoreKind::Containerd => containerd::lock_files(containerd::SNAPSHOTTER),
-        StoreKind::Classic | StoreKind::Layout => Vec::new(),
+        StoreKind::Classic | StoreKind::Layout | StoreKind::Archive => Vec::new(),
     }
 }
 
 /// Opens the root of a store of `kind`, empty or not, for writing.
 ///
 /// # Errors
-/// A store that is there and cannot be read is not written to; and classic stores are not written yet.
+/// A store that is there and cannot be read is not written to; classic stores are not written yet, and
+/// archives of the old form not at all.
 pub fn target(
     kind: StoreKind,
     sink: Arc<dyn Sink>,
@@ -177,6 +202,10 @@ pub fn target(
             Err(crate::error::Error::unsupported(place, "classic stores cannot be written yet"))
         }
         StoreKind::Layout => layout(sink, Form::Oci, writing),
+        StoreKind::Archive => {
+            let place = sink.tree().place(crate::tree::TreePath::ROOT);
+            Err(crate::error::Error::unsupported(place, "archives of the old form are only read"))
+        }
     }
 }
 

@@ -90,7 +90,7 @@ fn every_graph_driver_is_named_and_read_where_it_has_images() {
     let readable = ["overlay2", "vfs"];
     let named = ["overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs", "aufs", "devicemapper"];
     assert_eq!(found, named.map(|name| (classic, name, readable.contains(&name))));
-    let start = &host.roots[0].choices.docker_29;
+    let start = &host.roots[0].choices.as_ref().expect("a data root").docker_29;
     assert!(matches!(start.store, Store::StartError), "several prior drivers: {start:?}");
 }
 

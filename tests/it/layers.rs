@@ -8,7 +8,7 @@ const LAYERS: [&str; 10] =
     ["digest", "error", "format", "os", "disk", "tree", "model", "store", "op", "cli"];
 
 /// What is forbidden although it lies below: who, what, why.
-const FENCES: [(&str, &str, &str); 11] = [
+const FENCES: [(&str, &str, &str); 18] = [
     ("store", "os", "a store sees a tree and a sink"),
     ("store", "disk", "a store sees a tree and a sink"),
     ("store::overlay2", "store::containerd", "no store names another"),
@@ -17,6 +17,13 @@ const FENCES: [(&str, &str, &str); 11] = [
     ("store::oci_layout", "store::containerd", "no store names another"),
     ("store::overlay2", "store::oci_layout", "no store names another"),
     ("store::containerd", "store::oci_layout", "no store names another"),
+    ("store::docker_archive", "store::overlay2", "no store names another"),
+    ("store::docker_archive", "store::containerd", "no store names another"),
+    ("store::docker_archive", "store::oci_layout", "no store names another"),
+    ("store::overlay2", "store::docker_archive", "no store names another"),
+    ("store::containerd", "store::docker_archive", "no store names another"),
+    ("store::oci_layout", "store::docker_archive", "no store names another"),
+    ("op", "store::docker_archive", "no operation names a store's kind"),
     ("op", "store::oci_layout", "no operation names a store's kind"),
     ("op", "store::overlay2", "no operation names a store's kind"),
     ("op", "store::containerd", "no operation names a store's kind"),

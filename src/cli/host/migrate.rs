@@ -97,7 +97,7 @@ fn now() -> Timestamp {
 fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
     let (plan, inventory) = (&prepared.plan, prepared.source()?);
     let (source, target) = prepared.places();
-    let (total, reused) = plan.layer_counts;
+    let counts = plan.layer_counts;
     let end = |store, driver: &str, path| EndRow { store, driver: driver.to_owned(), path };
     Ok(Migration {
         dry_run: request.dry_run,
@@ -105,9 +105,9 @@ fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
         target: end(request.to, target_driver(request), target),
         images: images(prepared, inventory),
         layers: LayerCounts {
-            total: total as u64,
-            to_read: plan.layers.len() as u64,
-            reused: reused as u64,
+            total: counts.total as u64,
+            to_read: counts.to_read as u64,
+            reused: counts.there as u64,
         },
         bytes: ByteCounts {
             read: plan.bytes.read,
@@ -148,7 +148,9 @@ fn images(prepared: &Prepared, inventory: &Inventory) -> Vec<MovedImage> {
         moved(&inventory.images[position], sizes[position], becomes, action)
     };
     let plan = &prepared.plan;
-    let moves = plan.positions.iter().map(|position| row(*position, None, Action::Add));
+    let becomes = plan.images.iter().map(|step| Some(step.kept.as_ref()?.target.blob()?.0));
+    let moves = plan.positions.iter().zip(becomes);
+    let moves = moves.map(|(position, becomes)| row(*position, becomes, Action::Add));
     let there = plan
         .present
         .iter()

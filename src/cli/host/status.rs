@@ -15,11 +15,11 @@ fn root(root: &DataRoot) -> RootRow {
     let found = root.stores.iter().filter_map(Seen::inventory).flat_map(|found| &found.findings);
     RootRow {
         path: root.place.clone(),
-        next_start: NextStart {
-            docker_28: choice(&root.choices.docker_28),
-            docker_29: choice(&root.choices.docker_29),
-            rancher_auto: choice(&root.choices.rancher_auto),
-        },
+        next_start: root.choices.as_ref().map(|choices| NextStart {
+            docker_28: choice(&choices.docker_28),
+            docker_29: choice(&choices.docker_29),
+            rancher_auto: choice(&choices.rancher_auto),
+        }),
         changes: changes(root, &stores),
         findings: root.findings.iter().chain(found).map(finding).collect(),
         stores,
@@ -60,9 +60,10 @@ fn changes(root: &DataRoot, stores: &[StoreRow]) -> Vec<ChangeRow> {
         let other = match hidden.store {
             StoreKind::Classic => StoreKind::Containerd,
             StoreKind::Containerd => StoreKind::Classic,
-            StoreKind::Layout => continue,
+            StoreKind::Layout | StoreKind::Archive => continue,
         };
-        for choice in [&root.choices.docker_29, &root.choices.docker_28] {
+        let Some(choices) = &root.choices else { continue };
+        for choice in [&choices.docker_29, &choices.docker_28] {
             let shown = kind(&choice.store).is_none_or(|shown| shown == other);
             let known = changes.iter().any(|change| change.to == hidden.store);
             if let (true, false, Some(what)) = (shown, known, &choice.change) {

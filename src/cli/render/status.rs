@@ -25,7 +25,10 @@ fn root_text(root: &RootRow, widths: Widths) -> String {
         return out + "It holds no image store.\n";
     }
     out += &stores(&root.stores, widths.table);
-    out += &next_start(&root.next_start, widths.text);
+    match &root.next_start {
+        Some(next) => out += &next_start(next, widths.text),
+        None => out += "\nThese are images to be loaded: no Docker starts here.\n",
+    }
     out += &hidden(&root.stores, widths.text);
     out += &changes(&root.changes, widths.text);
     out
@@ -202,6 +205,9 @@ mod tests {
         let widths = Widths { table: None, text: 80 };
         assert_eq!(text(&Status::default(), widths), "No Docker data was found here.\n");
         let mut status = sample::status();
+        status.roots[0].next_start = None;
+        let carried = text(&status, widths);
+        assert!(carried.contains("no Docker starts here.") && !carried.contains("next start"));
         status.roots[0].stores.clear();
         assert!(text(&status, widths).ends_with("\n\nIt holds no image store.\n"));
     }
@@ -209,8 +215,8 @@ mod tests {
     #[test]
     fn a_daemon_that_will_not_start_is_said() {
         let mut status = sample::status();
-        status.roots[0].next_start.docker_29 =
-            ChoiceRow { store: None, why: "overlay2 is no snapshotter".into() };
+        let next = status.roots[0].next_start.as_mut().expect("a data root");
+        next.docker_29 = ChoiceRow { store: None, why: "overlay2 is no snapshotter".into() };
         let text = text(&status, Widths { table: None, text: 80 });
         assert!(text.contains("  Docker 29 will not start: overlay2 is no snapshotter.\n"));
     }

@@ -20,8 +20,9 @@ pub struct RootRow {
     pub path: String,
     /// The stores in it.
     pub stores: Vec<StoreRow>,
-    /// Which store each daemon will use when it next starts on this root.
-    pub next_start: NextStart,
+    /// Which store each daemon will use when it next starts on this root; null for a layout or an
+    /// archive of images, which is no data root.
+    pub next_start: Option<NextStart>,
     /// What to change to see what is hidden.
     #[serde(default)]
     pub changes: Vec<ChangeRow>,

@@ -28,6 +28,9 @@ pub const GC_FLAT: &str = "containerd.io/gc.flat";
 /// On a manifest: its config.
 pub const GC_REF_CONFIG: &str = "containerd.io/gc.ref.content.config";
 
+/// Before labels that keep what an object refers to.
+pub const GC_REF: &str = "containerd.io/gc.ref.";
+
 const GC_REF_CONTENT: &str = "containerd.io/gc.ref.content";
 const GC_REF_IMAGE: &str = "containerd.io/gc.ref.image";
 const GC_REF_SNAPSHOT: &str = "containerd.io/gc.ref.snapshot.";

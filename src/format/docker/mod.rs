@@ -1,5 +1,6 @@
-//! The files of dockerd: its classic image store, its containers, its configuration.
+//! The files of dockerd: its classic image store, its containers, its configuration, its archives.
 
+pub mod archive;
 pub mod container;
 pub mod daemon_config;
 pub mod layerdb;

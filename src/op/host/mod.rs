@@ -50,7 +50,21 @@ pub struct Choices {
     pub rancher_auto: Choice,
 }
 
-/// A data root and its stores.
+impl Choices {
+    fn of(facts: &Facts) -> Self {
+        Self {
+            docker_28: next_start::next_start(Starter::Docker28, facts),
+            docker_29: next_start::next_start(Starter::Docker29, facts),
+            rancher_auto: next_start::next_start(Starter::RancherAuto { wasm: false }, facts),
+        }
+    }
+
+    fn hide(&self, store: &StoreHere) -> bool {
+        !shows(&self.docker_28, store) && !shows(&self.docker_29, store)
+    }
+}
+
+/// A data root and its stores; or a layout or archive of images, which is one store alone.
 #[derive(Debug)]
 pub struct DataRoot {
     /// Where it is in the tree.
@@ -59,8 +73,8 @@ pub struct DataRoot {
     pub place: String,
     /// Its stores.
     pub stores: Vec<Seen>,
-    /// What will be shown.
-    pub choices: Choices,
+    /// What will be shown; nothing for a layout or an archive, on which no daemon starts.
+    pub choices: Option<Choices>,
     /// What is wrong with the root itself; the stores' inventories have more.
     pub findings: Vec<Finding>,
     /// The configuration that was taken into account.
@@ -126,15 +140,16 @@ fn data_root(
 ) -> Result<DataRoot> {
     let all = stores::stores(tree, &found, known.containerd_root.as_ref(), &known.platform)?;
     let root = Sub::new(Arc::clone(tree), found.path.as_path());
-    let facts = facts(&root, &found, &all.stores, &all.containers, config.as_ref())?;
-    let choices = Choices {
-        docker_28: next_start::next_start(Starter::Docker28, &facts),
-        docker_29: next_start::next_start(Starter::Docker29, &facts),
-        rancher_auto: next_start::next_start(Starter::RancherAuto { wasm: false }, &facts),
+    let choices = match found.carried {
+        Some(_) => None,
+        None => {
+            let facts = facts(&root, &found, &all.stores, &all.containers, config.as_ref())?;
+            Some(Choices::of(&facts))
+        }
     };
     let seen = |here: StoreHere| Seen {
         open_by_daemon: locks::is_held(&*here.tree, &here.lock_files),
-        hidden: !shows(&choices.docker_28, &here) && !shows(&choices.docker_29, &here),
+        hidden: choices.as_ref().is_some_and(|choices| choices.hide(&here)),
         here,
     };
     let stores = all.stores.into_iter().map(seen).collect();

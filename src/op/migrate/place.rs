@@ -65,7 +65,8 @@ pub(super) fn destination(
     if let Some(path) = &request.containerd_root {
         return Ok(at(path.clone()));
     }
-    let Some((live, inner)) = source.tree.live(TreePath::ROOT) else {
+    let live = source.tree.live(TreePath::ROOT).filter(|_| !source.kind.is_carried());
+    let Some((live, inner)) = live else {
         let place = Place::new(source.place.clone(), "");
         return Err(Error::unsupported(place, "an archive is only read")
             .hint("write the new store elsewhere: `--into DIR` or `--into FILE.tar`"));

@@ -5,5 +5,7 @@ mod plan;
 mod select;
 
 pub use apply::{Failed, Moved, Outcome, apply};
-pub use plan::{Bytes, Loss, OnConflict, Options, Originals, Plan, Present, Stay, plan};
+pub use plan::{
+    Bytes, LayerCounts, Loss, OnConflict, Options, Originals, Plan, Present, Stay, plan,
+};
 pub use select::Selection;

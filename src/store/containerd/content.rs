@@ -1,13 +1,12 @@
 //! Layers taken out of a containerd root.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::BufRead;
 
 use super::layout;
 use crate::digest::{BlobId, DiffId};
-use crate::error::{Error, Place, Result};
-use crate::format::compression::{Compression, SNIFF};
+use crate::error::{Error, Result};
 use crate::store::LayerContent;
-use crate::store::blob::Verified;
+use crate::store::packed::Packed;
 use crate::tree::{Tree, TreePathBuf};
 
 /// Where one layer is.
@@ -37,43 +36,12 @@ impl LayerContent for Content<'_> {
                  again to have the blob back",
             ));
         };
-        let path = layout::blob(blob);
-        let place = self.tree.place(path.as_path());
-        let fail = |error| Error::io(place.clone(), error);
-        let mut packed = BufReader::new(self.tree.open(path.as_path())?);
-        let start = packed.fill_buf().map_err(fail)?;
-        let compression = Compression::sniff(start.get(..SNIFF).unwrap_or(start));
-        // Every decoder reads on to the end of the blob to see whether more follows, so both digests
-        // are known when the tar ends.
-        let packed = Verified::new(packed, blob.0, place.clone());
-        let tar = Unpacked { tar: compression.reader(packed).map_err(fail)?, compression, place };
-        let place = tar.place.clone();
-        Ok(Box::new(Verified::new(BufReader::new(tar), self.at.diff_id.0, place)))
+        let (path, blob, diff_id) = (layout::blob(blob), Some(blob), self.at.diff_id);
+        Packed { tree: self.tree, path, blob, diff_id }.tar()
     }
 
     fn files(&self) -> Option<(&dyn Tree, TreePathBuf)> {
         let files = layout::Snapshotter::new(self.snapshotter).files(self.at.folder?);
         Some((self.tree, files))
-    }
-}
-
-/// A decoder that knows what it decodes.
-struct Unpacked<'a> {
-    tar: Box<dyn Read + Send + 'a>,
-    compression: Compression,
-    place: Place,
-}
-
-impl Read for Unpacked<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.tar.read(buffer).map_err(|error| {
-            // The disk's errors have a number, ours are inside; what is left are the decoder's.
-            let is_ours = error.get_ref().is_some_and(|inner| inner.is::<Error>());
-            if is_ours || error.raw_os_error().is_some() {
-                return error;
-            }
-            let what = format!("the {} stream is damaged: {error}", self.compression.name());
-            Error::corrupt(self.place.clone(), what).into()
-        })
     }
 }

@@ -7,7 +7,6 @@ mod metadata;
 mod read;
 mod records;
 mod schema;
-mod target;
 mod write;
 
 pub use read::Containerd;

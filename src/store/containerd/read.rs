@@ -1,23 +1,26 @@
 //! Reading a containerd root.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::content::{Content, LayerAt};
 use super::layout;
-use super::records::{Kept, Record, Records, Snapshot, records};
-use super::target::Targets;
+use super::records::{Record, Records, Snapshot, records};
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
-use crate::error::{Error, Result};
-use crate::format::oci::Platform;
+use crate::error::{Error, Place, Result};
+use crate::format::containerd::labels::DISTRIBUTION_SOURCE;
+use crate::format::oci::{Descriptor, Manifest, Platform};
+use crate::format::raw::decode;
 use crate::format::reference::Reference;
-use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, Severity, StoreKind};
+use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, PlatformImage, StoreKind};
 use crate::store::blob::Verified;
-use crate::store::{Document, LayerContent, Source};
-use crate::tree::{Tree, read_within};
+use crate::store::contents::contents;
+use crate::store::manifests::{Keeper, Manifests, document};
+use crate::store::{Contents, Document, LayerContent, PackedLayer, Source};
+use crate::tree::Tree;
 
 /// The name of a record that keeps an image without names (moby v28
 /// daemon/containerd/soft_delete.go).
@@ -29,7 +32,7 @@ pub struct Containerd {
     namespace: String,
     inventory: Inventory,
     layers: HashMap<ChainId, LayerAt>,
-    kept: Kept,
+    records: Records,
 }
 
 impl std::fmt::Debug for Containerd {
@@ -41,10 +44,8 @@ impl std::fmt::Debug for Containerd {
 /// All that was read of a containerd root.
 pub(super) struct Found {
     pub(super) inventory: Inventory,
-    /// All blobs of the namespace.
-    pub(super) blobs: HashSet<BlobId>,
     layers: HashMap<ChainId, LayerAt>,
-    kept: Kept,
+    pub(super) records: Records,
 }
 
 impl Containerd {
@@ -60,9 +61,9 @@ impl Containerd {
         snapshotter: &str,
         host: &Platform,
     ) -> Result<Self> {
-        let Found { inventory, layers, kept, .. } =
+        let Found { inventory, layers, records } =
             Self::read(&*tree, namespace, snapshotter, host)?;
-        Ok(Self { tree, namespace: namespace.to_owned(), inventory, layers, kept })
+        Ok(Self { tree, namespace: namespace.to_owned(), inventory, layers, records })
     }
 
     /// Reads what [`open`](Self::open) reads, and keeps no hold of the tree.
@@ -74,10 +75,10 @@ impl Containerd {
     ) -> Result<Found> {
         let mut inventory = Inventory::new(StoreKind::Containerd, snapshotter);
         let records = records(tree, namespace, snapshotter)?;
-        let (configs, blobs) = (Mutex::default(), Mutex::default());
-        let targets = Targets { tree, records: &records, host, configs, blobs };
-        inventory.images = images(&records, &targets, &mut inventory.findings);
-        let blobs = targets.blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let keeper = Here { tree, records: &records };
+        let manifests = Manifests::new(&keeper, host);
+        inventory.images = images(&records, &manifests, &mut inventory.findings);
+        let blobs = manifests.into_blobs();
         let (layers, unpacked) = layers(&inventory.images, &records, &blobs);
         inventory.layers = unpacked;
         for (blob, found) in &records.blobs {
@@ -89,14 +90,28 @@ impl Containerd {
                 }
             }
         }
-        let blobs = records.blobs.keys().copied().collect();
-        Ok(Found { inventory, blobs, layers, kept: records.kept })
+        Ok(Found { inventory, layers, records })
+    }
+
+    fn here(&self) -> Here<'_> {
+        Here { tree: &*self.tree, records: &self.records }
     }
 
     /// Returns the registry documents that the store keeps for images of the classic store beside it.
     #[must_use]
     pub fn originals(&self) -> &BTreeMap<ConfigId, Vec<BlobId>> {
-        &self.kept.originals
+        &self.records.originals
+    }
+
+    /// Returns the repositories that a blob was pulled from or pushed to.
+    fn repositories(&self, blob: BlobId) -> Vec<String> {
+        let labels = self.records.labels.get(&blob).map(Vec::as_slice).unwrap_or_default();
+        let on_host = |(key, paths): &(String, String)| {
+            let host = key.strip_prefix(DISTRIBUTION_SOURCE)?.to_owned();
+            let paths: Vec<_> = paths.split(',').filter(|path| !path.is_empty()).collect();
+            Some(paths.iter().map(|path| format!("{host}/{path}")).collect::<Vec<_>>())
+        };
+        labels.iter().filter_map(on_host).flatten().collect()
     }
 
     /// Adds containers, which the data root knows and a containerd root does not.
@@ -123,8 +138,35 @@ impl Source for Containerd {
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {
-        let bytes = document(&*self.tree, blob)?;
-        Ok(Document { bytes, labels: self.kept.labels.get(&blob).cloned().unwrap_or_default() })
+        let bytes = document(&*self.tree, layout::blob(blob).as_path(), blob)?;
+        Ok(Document { bytes, labels: self.records.labels.get(&blob).cloned().unwrap_or_default() })
+    }
+
+    fn contents(&self, image: &Image) -> Result<Option<Contents>> {
+        let named = self.records.targets.get(&BlobId(image.id));
+        let target = named.or_else(|| image.own_manifest()).ok_or_else(|| {
+            let what = format!("no record points at {}", image.id);
+            Error::missing(self.here().place(BlobId(image.id)), what)
+        })?;
+        contents(&self.here(), target).map(Some)
+    }
+
+    fn packed(&self, image: &PlatformImage) -> Result<Vec<PackedLayer>> {
+        let manifest = image.manifest.as_ref().and_then(Descriptor::blob);
+        let Some(manifest) = manifest.filter(|_| !image.layers.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let bytes = self.here().document(manifest)?;
+        let read: Manifest =
+            decode(&bytes).map_err(|error| error.at(self.here().place(manifest)))?;
+        if read.layers.len() != image.layers.len() {
+            return Ok(Vec::new());
+        }
+        let layer = |(diff_id, layer): (&DiffId, &Descriptor)| {
+            let (diff_id, blob) = (*diff_id, layer.blob()?);
+            Some(PackedLayer { diff_id, blob, repositories: self.repositories(blob) })
+        };
+        Ok(image.layers.iter().zip(&read.layers).filter_map(layer).collect())
     }
 
     fn has_tar(&self, chain_id: ChainId) -> bool {
@@ -138,22 +180,32 @@ impl Source for Containerd {
     }
 }
 
-/// Reads a manifest, index or config and checks that it is what its name says.
-pub(super) fn document(tree: &dyn Tree, blob: BlobId) -> Result<Vec<u8>> {
-    /// containerd's own limit for what it reads whole is 8 MiB (core/content/helpers.go).
-    const LIMIT: u64 = 32 << 20;
-    let path = layout::blob(blob);
-    let bytes = read_within(tree, path.as_path(), LIMIT)?;
-    let found = Digest::of(&bytes);
-    if found != blob.0 {
-        let what = format!("{} bytes hash to {found}, wanted {blob}", bytes.len());
-        return Err(Error::corrupt(tree.place(path.as_path()), what));
+/// A containerd root while it is read.
+struct Here<'a> {
+    tree: &'a dyn Tree,
+    records: &'a Records,
+}
+
+impl Keeper for Here<'_> {
+    fn size(&self, blob: BlobId) -> Option<u64> {
+        self.records.blobs.get(&blob).map(|blob| blob.size)
     }
-    Ok(bytes)
+
+    fn document(&self, blob: BlobId) -> Result<Vec<u8>> {
+        document(self.tree, layout::blob(blob).as_path(), blob)
+    }
+
+    fn unpacked(&self, top: ChainId) -> Option<u64> {
+        self.records.unpacked(top)
+    }
+
+    fn place(&self, blob: BlobId) -> Place {
+        self.tree.place(layout::blob(blob).as_path())
+    }
 }
 
 /// Makes one image of all records with the same target.
-fn images(records: &Records, targets: &Targets<'_>, findings: &mut Vec<Finding>) -> Vec<Image> {
+fn images(records: &Records, manifests: &Manifests<'_>, findings: &mut Vec<Finding>) -> Vec<Image> {
     let mut by_target: BTreeMap<BlobId, Vec<&Record>> = BTreeMap::new();
     for record in &records.images {
         if let Some(target) = record.target.blob() {
@@ -164,7 +216,7 @@ fn images(records: &Records, targets: &Targets<'_>, findings: &mut Vec<Finding>)
     let read: Vec<_> = by_target
         .par_iter()
         .map(|(target, records)| {
-            let (manifests, best, findings) = targets.manifests(&records[0].target);
+            let (manifests, best, findings) = manifests.of(&records[0].target);
             let names = names(records);
             let intermediate = names.is_empty() && parents.contains(&target.0);
             let image = Image {
@@ -220,9 +272,4 @@ fn layers(
         }
     }
     (all, unpacked)
-}
-
-/// Returns the finding that a blob which should be there cannot be read.
-pub(super) fn unreadable(error: &Error) -> Finding {
-    Finding::of("blob-unreadable", Severity::DataLost, error)
 }

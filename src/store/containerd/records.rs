@@ -7,7 +7,7 @@ use super::{layout, schema};
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::error::{DecodeError, Result};
 use crate::format::bbolt::{Bucket, Db};
-use crate::format::containerd::labels::{IMAGE_PARENT, UNCOMPRESSED};
+use crate::format::containerd::labels::{GC_REF, IMAGE_PARENT, UNCOMPRESSED};
 use crate::format::containerd::value;
 use crate::format::oci::Descriptor;
 use crate::format::time::Timestamp;
@@ -21,12 +21,19 @@ pub(super) const BOLT_LIMIT: u64 = 4 << 30;
 const LEASE_PREFIX: &[u8] = b"moby-image-";
 
 /// What both bolt files say, as far as an inventory needs it.
+#[derive(Default)]
 pub(super) struct Records {
     pub(super) images: Vec<Record>,
     pub(super) blobs: HashMap<BlobId, Blob>,
     /// The snapshots that both files know, by their keys.
     snapshots: HashMap<String, Snapshot>,
-    pub(super) kept: Kept,
+    /// The registry documents kept for classic images.
+    pub(super) originals: BTreeMap<ConfigId, Vec<BlobId>>,
+    /// The labels of those documents; and of all other blobs the labels that their bytes do not tell,
+    /// lest very many blobs take much memory.
+    pub(super) labels: HashMap<BlobId, Vec<(String, String)>>,
+    /// What the images' names point at.
+    pub(super) targets: HashMap<BlobId, Descriptor>,
 }
 
 pub(super) struct Snapshot {
@@ -34,13 +41,6 @@ pub(super) struct Snapshot {
     /// Which folder of the snapshotter has its files.
     pub(super) folder: Option<u64>,
     parent: Option<String>,
-}
-
-/// The registry documents kept for classic images, and their labels.
-#[derive(Default)]
-pub(super) struct Kept {
-    pub(super) originals: BTreeMap<ConfigId, Vec<BlobId>>,
-    pub(super) labels: HashMap<BlobId, Vec<(String, String)>>,
 }
 
 pub(super) struct Record {
@@ -77,7 +77,7 @@ pub(super) fn records(tree: &dyn Tree, name: &str, snapshotter: &str) -> Result<
         let db = Db::open(&meta)?;
         match namespace(&db, name)? {
             Some(namespace) => in_namespace(&namespace, snapshotter, &usage),
-            None => Ok(Records::empty()),
+            None => Ok(Records::default()),
         }
     };
     read().map_err(|error| error.at(tree.place(meta_path.as_path())))
@@ -104,15 +104,6 @@ impl Records {
         }
         Some(total)
     }
-
-    fn empty() -> Self {
-        Self {
-            images: Vec::new(),
-            blobs: HashMap::new(),
-            snapshots: HashMap::new(),
-            kept: Kept::default(),
-        }
-    }
 }
 
 /// Returns size and folder of every committed snapshot of a `metadata.db`, by its name there.
@@ -131,16 +122,26 @@ fn usage(bytes: &[u8]) -> Decoded<Usage<'_>> {
 }
 
 fn in_namespace(namespace: &Bucket<'_>, snapshotter: &str, usage: &Usage<'_>) -> Decoded<Records> {
-    let mut records = Records::empty();
+    let mut records = Records::default();
     if let Some(images) = namespace.bucket(schema::IMAGES)? {
         for (name, image) in buckets(&images)? {
-            records.images.extend(record(name, &image)?);
+            let record = record(name, &image)?;
+            let target = record.as_ref().map(|record| &record.target);
+            let target = target.and_then(|target| Some((target.blob()?, target.clone())));
+            records.targets.extend(target);
+            records.images.extend(record);
         }
     }
     if let Some(blobs) = namespace.at(&[schema::CONTENT, schema::BLOB])? {
         for (digest, blob) in buckets(&blobs)? {
             let Some(digest) = parsed(digest).map(BlobId) else { continue };
-            let uncompressed = labels(&blob)?.get(UNCOMPRESSED).and_then(|text| text.parse().ok());
+            let labels = labels(&blob)?;
+            let uncompressed = labels.get(UNCOMPRESSED).and_then(|text| text.parse().ok());
+            let told = labels.iter().filter(|(key, _)| !is_implied(key));
+            let told: Vec<_> = told.map(owned).collect();
+            if !told.is_empty() {
+                records.labels.insert(digest, told);
+            }
             let blob = Blob { size: size(&blob)?.unwrap_or(0), uncompressed };
             records.blobs.insert(digest, blob);
         }
@@ -163,9 +164,9 @@ fn in_namespace(namespace: &Bucket<'_>, snapshotter: &str, usage: &Usage<'_>) ->
                 let blobs = keys.collect::<Decoded<Vec<_>>>()?;
                 let blobs: Vec<_> = blobs.into_iter().flatten().map(BlobId).collect();
                 for blob in &blobs {
-                    records.kept.labels.insert(*blob, blob_labels(namespace, *blob)?);
+                    records.labels.insert(*blob, blob_labels(namespace, *blob)?);
                 }
-                records.kept.originals.insert(ConfigId(image), blobs);
+                records.originals.insert(ConfigId(image), blobs);
             }
         }
     }
@@ -197,6 +198,14 @@ fn blob_labels(namespace: &Bucket<'_>, blob: BlobId) -> Decoded<Vec<(String, Str
     let digest = blob.to_string();
     let path = [schema::CONTENT, schema::BLOB, digest.as_bytes()];
     let Some(bucket) = namespace.at(&path)? else { return Ok(Vec::new()) };
-    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-    Ok(labels(&bucket)?.into_iter().map(owned).collect())
+    Ok(labels(&bucket)?.iter().map(owned).collect())
+}
+
+fn owned((key, value): (&&str, &&str)) -> (String, String) {
+    ((*key).to_owned(), (*value).to_owned())
+}
+
+/// Returns whether a label says only what the bytes say: what they refer to, and what they unpack to.
+fn is_implied(key: &str) -> bool {
+    key.starts_with(GC_REF) || key == UNCOMPRESSED
 }

@@ -8,18 +8,12 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Place, Result};
-use crate::format::compression::Compression;
+use crate::format::compression::{self, Compression, RATIO};
 use crate::format::tar::Chunk;
 use crate::os;
 
 /// Runs of zeros this long and aligned become holes in what is decompressed.
 const HOLE: usize = 4096;
-
-/// A compressed archive may grow by this and by [`RATIO`] times its size, zeros not counted.
-const GROWTH: u64 = 1 << 30;
-
-/// zstd makes a good archive smaller by 10, text by 100. What grows more is a bomb.
-const RATIO: u64 = 1000;
 
 /// An uncompressed archive, to be read anywhere.
 #[derive(Debug)]
@@ -44,7 +38,8 @@ impl Source {
             return Ok(Self { file: input.into_inner(), length: metadata.len() });
         }
         let limit = match metadata.is_file() {
-            true => metadata.len().saturating_mul(RATIO).saturating_add(GROWTH),
+            // Zeros are not counted: they become holes.
+            true => compression::most(metadata.len()),
             false => u64::MAX,
         };
         let reader = compression.reader(input).map_err(|error| {

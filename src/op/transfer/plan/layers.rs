@@ -4,16 +4,29 @@ use super::Bytes;
 use super::planner::Planner;
 use super::whole::Chosen;
 use crate::digest::{ChainId, DiffId};
-use crate::model::Image;
-use crate::store::{Compression, LayerStep};
+use crate::format::oci::media_type;
+use crate::store::{BlobStep, Compression, LayerStep};
 use crate::tree::Snapshots;
 
 impl Planner<'_> {
-    pub(super) fn count_layers(&mut self, image: &Image) {
-        for chain_id in image.shown().map(|shown| shown.chain()).unwrap_or_default() {
-            if self.chains.insert(chain_id) {
-                self.plan.layer_counts.0 += 1;
-                self.plan.layer_counts.1 += usize::from(self.there.layers.contains_key(&chain_id));
+    pub(super) fn count_layers(&mut self, chosen: &Chosen) {
+        let counts = &mut self.plan.layer_counts;
+        if let Some(kept) = &chosen.kept {
+            let layers = kept.blobs.iter().filter(|blob| media_type::is_layer(&blob.media_type));
+            for step in layers.filter_map(|blob| BlobStep::of(blob)) {
+                if self.counted.insert(step.blob.0) {
+                    let there = self.target.has_bytes(&step);
+                    counts.total += 1;
+                    counts.there += usize::from(there);
+                    counts.to_read += usize::from(!there);
+                }
+            }
+            return;
+        }
+        for chain_id in chosen.image.shown().map(|shown| shown.chain()).unwrap_or_default() {
+            if self.counted.insert(chain_id.0) {
+                counts.total += 1;
+                counts.there += usize::from(self.there.layers.contains_key(&chain_id));
             }
         }
     }
@@ -56,6 +69,8 @@ impl Planner<'_> {
     pub(super) fn estimate(&mut self) {
         let steps = &mut self.plan.layers;
         steps.retain(|step| step.blob || !step.chains.is_empty());
+        let made = if self.plan.layer_counts.to_read == 0 { steps.len() } else { 0 };
+        self.plan.layer_counts.to_read += made;
         let bytes = &mut self.plan.bytes;
         for step in steps.iter() {
             let times = (step.chains.len() as u64).max(u64::from(step.blob));

@@ -77,6 +77,18 @@ pub struct Present {
     pub position: usize,
 }
 
+/// How many layers there are, each counted once however many images share it: unpacked ones by what
+/// they stand on, blobs by their digest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayerCounts {
+    /// All of them.
+    pub total: usize,
+    /// Those that the target has already.
+    pub there: usize,
+    /// Those that must be read.
+    pub to_read: usize,
+}
+
 /// Bytes that a transfer moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bytes {
@@ -99,8 +111,8 @@ pub struct Plan {
     pub layers: Vec<LayerStep>,
     /// The bytes that keep their digest, each once.
     pub blobs: Vec<BlobStep>,
-    /// How many distinct layers the images have, and how many of them the target has already.
-    pub layer_counts: (usize, usize),
+    /// The distinct layers of the images.
+    pub layer_counts: LayerCounts,
     /// Images that are in the target already.
     pub present: Vec<Present>,
     /// What the target cannot keep.
@@ -153,7 +165,7 @@ impl Plan {
             positions: Vec::new(),
             layers: Vec::new(),
             blobs: Vec::new(),
-            layer_counts: (0, 0),
+            layer_counts: LayerCounts::default(),
             present: Vec::new(),
             losses: Vec::new(),
             stays: Vec::new(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::names::{self, canonical, label};
 use super::whole::{Chosen, choose};
 use super::{Loss, OnConflict, Options, Originals, Plan, Present, Stay};
-use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
+use crate::digest::{BlobId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Result};
 use crate::model::{Image, Inventory, Name};
 use crate::store::{ImageStep, Source, Target};
@@ -22,7 +22,7 @@ pub(super) struct Planner<'a> {
     /// The target's images by name.
     by_name: HashMap<String, &'a Image>,
     pub(super) layers: BTreeMap<DiffId, usize>,
-    pub(super) chains: HashSet<ChainId>,
+    pub(super) counted: HashSet<Digest>,
     pub(super) blobs: HashSet<BlobId>,
     pub(super) plan: Plan,
 }
@@ -54,7 +54,7 @@ impl<'a> Planner<'a> {
             by_config,
             by_name,
             layers: BTreeMap::new(),
-            chains: HashSet::new(),
+            counted: HashSet::new(),
             blobs: HashSet::new(),
             plan: Plan::new(from),
         }
@@ -70,7 +70,7 @@ impl<'a> Planner<'a> {
             }
         };
         let names = self.names(&chosen)?;
-        self.count_layers(&chosen.image);
+        self.count_layers(&chosen);
         let missing = self.missing(&chosen);
         if let Some(known) = self.known(&chosen)
             && names.is_empty()

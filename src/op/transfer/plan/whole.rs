@@ -52,7 +52,7 @@ pub(super) fn choose(
         return Ok(Err("nothing in it can run".to_owned()));
     }
     let packed = match (target.keeps_documents(), shown) {
-        (false, Some(shown)) => source.packed(shown),
+        (false, Some(shown)) => source.packed(shown)?,
         _ => Vec::new(),
     };
     Ok(Ok(Chosen { config, kept, packed, image }))
@@ -111,9 +111,6 @@ impl Planner<'_> {
     /// Returns the bytes of an image, kept whole, that the target lacks.
     pub(super) fn missing(&self, chosen: &Chosen) -> Vec<BlobStep> {
         let blobs = chosen.kept.iter().flat_map(|kept| &kept.blobs);
-        let step = |blob: &crate::format::oci::Descriptor| {
-            Some(BlobStep { blob: blob.blob()?, size: blob.len()? })
-        };
-        blobs.filter_map(step).filter(|step| !self.target.has_bytes(step)).collect()
+        blobs.filter_map(BlobStep::of).filter(|step| !self.target.has_bytes(step)).collect()
     }
 }

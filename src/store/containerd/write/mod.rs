@@ -133,7 +133,7 @@ fn found(
 ) -> Result<(Inventory, HashSet<BlobId>)> {
     // The reader wants a tree of its own; what it borrows ends with this call.
     match Containerd::read(sink.tree(), namespace, snapshotter, host) {
-        Ok(found) => Ok((found.inventory, found.blobs)),
+        Ok(found) => Ok((found.inventory, found.records.blobs.into_keys().collect())),
         Err(error) if error.kind() == ErrorKind::Missing => {
             Ok((Inventory::new(StoreKind::Containerd, snapshotter), HashSet::new()))
         }

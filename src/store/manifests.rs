@@ -1,38 +1,86 @@
-//! What a record points at: a manifest, or an index with manifests for several platforms.
+//! The one walk from an image's target down: a manifest, or an index with manifests for several
+//! platforms, in any store that keeps them under their digests.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::read::{document, unreadable};
-use super::records::Records;
-use crate::digest::{BlobId, ConfigId, DiffId, Digest};
+use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Place, Result};
 use crate::format::oci::{
     Descriptor, ImageConfig, Index, Manifest, Platform, Shape, media_type, shape,
 };
 use crate::format::raw::decode;
-use crate::model::{Finding, PlatformImage, Role};
-use crate::tree::Tree;
+use crate::model::{Finding, PlatformImage, Role, Severity};
+use crate::tree::{Tree, TreePath, read_within};
 
 /// Indexes in indexes are legal; deeper ones than this were made to be slow.
-const DEEPEST: usize = 8;
+pub(super) const DEEPEST: usize = 8;
 
 /// More manifests and indexes than any real image has: Docker's own have a few dozen.
-const MOST_MANIFESTS: usize = 4096;
+pub(super) const MOST_MANIFESTS: usize = 4096;
 
-pub(super) struct Targets<'a> {
-    pub(super) tree: &'a dyn Tree,
-    pub(super) records: &'a Records,
-    pub(super) host: &'a Platform,
-    /// The configs that were read: many manifests may have one.
-    pub(super) configs: Mutex<HashMap<BlobId, Arc<ImageConfig>>>,
-    /// The blobs that are there, by the layers that they are in a manifest that was read.
-    pub(super) blobs: Mutex<HashMap<DiffId, BlobId>>,
+/// What the walk asks of a store.
+pub(super) trait Keeper: Sync {
+    /// Returns the length of a blob that is there.
+    fn size(&self, blob: BlobId) -> Option<u64>;
+
+    /// Reads a manifest, index or config that is there, verified.
+    fn document(&self, blob: BlobId) -> Result<Vec<u8>>;
+
+    /// Returns the bytes that all layers up to `top` take, if the store has them unpacked.
+    fn unpacked(&self, top: ChainId) -> Option<u64>;
+
+    /// Returns where a blob is, for messages.
+    fn place(&self, blob: BlobId) -> Place;
 }
 
-impl Targets<'_> {
+/// Reads a manifest, index or config and checks that it is what its name says.
+pub(super) fn document(tree: &dyn Tree, path: TreePath<'_>, blob: BlobId) -> Result<Vec<u8>> {
+    /// containerd's own limit for what it reads whole is 8 MiB (core/content/helpers.go).
+    const LIMIT: u64 = 32 << 20;
+    let bytes = read_within(tree, path, LIMIT)?;
+    let found = Digest::of(&bytes);
+    if found != blob.0 {
+        let what = format!("{} bytes hash to {found}, wanted {blob}", bytes.len());
+        return Err(Error::corrupt(tree.place(path), what));
+    }
+    Ok(bytes)
+}
+
+/// Returns whether `descriptor` can be of a manifest or an index: old layouts leave out what it is.
+pub(super) fn may_be_document(descriptor: &Descriptor) -> bool {
+    let kind = descriptor.media_type.as_str();
+    kind.is_empty() || media_type::is_index(kind) || media_type::is_manifest(kind)
+}
+
+/// Returns the finding that a blob which should be there cannot be read.
+pub(super) fn unreadable(error: &Error) -> Finding {
+    Finding::of("blob-unreadable", Severity::DataLost, error)
+}
+
+/// The manifests of one store.
+pub(super) struct Manifests<'a> {
+    keeper: &'a dyn Keeper,
+    host: &'a Platform,
+    /// The configs that were read: many manifests may have one.
+    configs: Mutex<HashMap<BlobId, Arc<ImageConfig>>>,
+    /// The blobs that are there, by the layers that they are in a manifest that was read.
+    blobs: Mutex<HashMap<DiffId, BlobId>>,
+}
+
+impl<'a> Manifests<'a> {
+    /// Returns a walk over the manifests of `keeper`. `host` is the platform that is shown first.
+    pub(super) fn new(keeper: &'a dyn Keeper, host: &'a Platform) -> Self {
+        Self { keeper, host, configs: Mutex::default(), blobs: Mutex::default() }
+    }
+
+    /// Returns the blobs that are there, by the layers that they are in the manifests that were walked.
+    pub(super) fn into_blobs(self) -> HashMap<DiffId, BlobId> {
+        self.blobs.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns the manifests below `target`, which of them is shown first, and what is wrong.
-    pub(super) fn manifests(
+    pub(super) fn of(
         &self,
         target: &Descriptor,
     ) -> (Vec<PlatformImage>, Option<usize>, Vec<Finding>) {
@@ -68,12 +116,11 @@ impl Targets<'_> {
     }
 
     fn place(&self, descriptor: &Descriptor) -> Place {
-        let blob = descriptor.blob().map(super::layout::blob).unwrap_or_default();
-        self.tree.place(blob.as_path())
+        descriptor.blob().map(|blob| self.keeper.place(blob)).unwrap_or_default()
     }
 
     fn has(&self, descriptor: &Descriptor) -> bool {
-        descriptor.blob().is_some_and(|blob| self.records.blobs.contains_key(&blob))
+        descriptor.blob().is_some_and(|blob| self.keeper.size(blob).is_some())
     }
 
     /// Returns what `descriptor` describes; nothing if it is not there or is neither.
@@ -81,13 +128,11 @@ impl Targets<'_> {
         let Some(blob) = descriptor.blob().filter(|_| self.has(descriptor)) else {
             return Ok(None);
         };
-        let is_document = media_type::is_index(&descriptor.media_type)
-            || media_type::is_manifest(&descriptor.media_type);
-        if !is_document {
+        if !may_be_document(descriptor) {
             return Ok(None);
         }
-        let bytes = document(self.tree, blob)?;
-        let place = || self.tree.place(super::layout::blob(blob).as_path());
+        let bytes = self.keeper.document(blob)?;
+        let place = || self.keeper.place(blob);
         match shape(&bytes).map_err(|error| error.at(place()))? {
             Some(Shape::Index) => {
                 let index: Index = decode(&bytes).map_err(|error| error.at(place()))?;
@@ -104,7 +149,7 @@ impl Targets<'_> {
     fn manifest(&self, descriptor: &Descriptor, manifest: &Manifest) -> Result<PlatformImage> {
         let mut image = absent(descriptor);
         let blobs = std::iter::once(descriptor).chain(manifest.children());
-        let sizes = blobs.filter_map(|d| self.records.blobs.get(&d.blob()?)).map(|blob| blob.size);
+        let sizes = blobs.filter_map(|descriptor| self.keeper.size(descriptor.blob()?));
         image.content_size = sizes.fold(0, u64::saturating_add);
         let layers_there = manifest.layers.iter().all(|layer| self.has(layer));
         if image.role == Role::Unknown || manifest.is_pseudo() {
@@ -118,13 +163,13 @@ impl Targets<'_> {
         }
         let Some(config) = manifest.config.blob() else { return Ok(image) };
         let read = self.config(config)?;
-        let place = || self.tree.place(super::layout::blob(config).as_path());
+        let place = || self.keeper.place(config);
         image.layers = read.diff_ids().map_err(|error| error.at(place()))?;
         self.note_blobs(&image.layers, &manifest.layers);
         if descriptor.platform.is_none() {
             image.platform = read.platform.clone();
         }
-        let unpacked = image.chain().last().and_then(|top| self.records.unpacked(*top));
+        let unpacked = image.chain().last().and_then(|top| self.keeper.unpacked(*top));
         image.unpacked_size = unpacked.unwrap_or(0);
         image.present = layers_there || unpacked.is_some();
         image.config = Some((ConfigId(config.0), read));
@@ -150,9 +195,9 @@ impl Targets<'_> {
         if let Some(config) = known().get(&blob) {
             return Ok(Arc::clone(config));
         }
-        let bytes = document(self.tree, blob)?;
+        let bytes = self.keeper.document(blob)?;
         let config = decode(&bytes)
-            .map_err(|error| error.at(self.tree.place(super::layout::blob(blob).as_path())))
+            .map_err(|error| error.at(self.keeper.place(blob)))
             .map_err(|error: Error| error.within("an image config"))?;
         Ok(Arc::clone(known().entry(blob).or_insert_with(|| Arc::new(config))))
     }
