@@ -8,7 +8,7 @@ use clap::ValueHint;
 
 use crate::cli::args::{Places, Quiet};
 use crate::cli::exit::Exit;
-use crate::cli::migrate::{carry_out, compress, names, platform, split};
+use crate::cli::migrate::{To, carry_out, compress, names, platform, split};
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
 use crate::cli::rows::StoreKind;
 use crate::cli::ui::Ui;
@@ -52,6 +52,10 @@ pub(crate) struct Args {
     /// Write for every Docker, or an OCI image layout and no more
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Format::Docker)]
     format: Format,
+
+    /// Export from this store, where images are in more than one
+    #[arg(long, value_name = "STORE")]
+    from: Option<To>,
 
     /// Leave out names that match GLOB; may be given more than once
     #[arg(long, value_name = "GLOB")]
@@ -117,7 +121,9 @@ fn request(args: &Args) -> Result<MigrateRequest> {
     };
     Ok(MigrateRequest {
         at: args.places.at(root),
+        from: args.from.map(To::kind),
         to: StoreKind::Layout,
+        names: Vec::new(),
         form,
         images: names(images)?,
         exclude: args.exclude.clone(),

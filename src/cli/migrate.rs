@@ -52,6 +52,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "STORE")]
     to: To,
 
+    /// Move from this store, where images are in more than one
+    #[arg(long, value_name = "STORE")]
+    from: Option<To>,
+
     /// Leave out names that match GLOB; may be given more than once
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
@@ -114,6 +118,18 @@ pub(crate) struct Args {
 pub(crate) enum To {
     /// The containerd image store, Docker's default since version 29
     Containerd,
+    /// The store of the graph driver overlay2
+    Classic,
+}
+
+impl To {
+    /// Returns the kind of store that is meant.
+    pub(crate) fn kind(self) -> StoreKind {
+        match self {
+            Self::Containerd => StoreKind::Containerd,
+            Self::Classic => StoreKind::Classic,
+        }
+    }
 }
 
 /// Plans the migration, shows the plan, carries it out and shows what became of it.
@@ -167,9 +183,9 @@ fn request(args: &Args) -> Result<MigrateRequest> {
     let (root, images) = split(&args.targets, args.root.as_deref(), Path::exists);
     Ok(MigrateRequest {
         at: args.places.at(root),
-        to: match args.to {
-            To::Containerd => StoreKind::Containerd,
-        },
+        from: args.from.map(To::kind),
+        to: args.to.kind(),
+        names: Vec::new(),
         form: Form::Oci,
         images: names(images)?,
         exclude: args.exclude.clone(),

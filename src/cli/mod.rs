@@ -7,6 +7,7 @@ mod export;
 mod filter;
 mod host;
 mod images;
+mod import;
 mod migrate;
 pub mod ops;
 mod progress;
@@ -79,6 +80,7 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Images(args) => images::run(args, ui, ops),
         Verb::Migrate(args) => migrate::run(args, ui, ops),
         Verb::Export(args) => export::run(args, ui, ops),
+        Verb::Import(args) => import::run(args, ui, ops),
         Verb::Completions(args) => completions::run(args, ui),
     };
     let flushed = ui.flush();

@@ -65,12 +65,17 @@ pub enum OnConflict {
 pub struct MigrateRequest {
     /// Where the source is.
     pub at: Where,
+    /// The store to move from, where there is more than one.
+    pub from: Option<StoreKind>,
     /// The store to move to.
     pub to: StoreKind,
     /// For whom a layout is written, if that is the target.
     pub form: Form,
     /// The images to move, by name or ID; all if empty.
     pub images: Vec<String>,
+    /// Names to give to images instead of their own: the one meant, if it is not the only one, and the
+    /// name.
+    pub names: Vec<(Option<String>, String)>,
     /// Names that do not move.
     pub exclude: Vec<String>,
     /// Whether images without a name move too.

@@ -161,6 +161,8 @@ pub struct Writing {
     pub compression: Compression,
     /// How unpacked layers are taken over.
     pub snapshots: Snapshots,
+    /// For whom a layout is written.
+    pub form: Form,
     /// The time to note where a store notes when it was written.
     pub now: crate::tree::Time,
 }

@@ -8,7 +8,7 @@ use super::docker_archive::Archive;
 use super::find::RootFound;
 use super::oci_layout::{Layout, LayoutWriter};
 use super::overlay2::Overlay2;
-use super::{Form, Source, Target, Writing, containers};
+use super::{Source, Target, Writing, containers};
 use crate::digest::{BlobId, ConfigId};
 use crate::error::Result;
 use crate::format::oci::Platform;
@@ -201,18 +201,10 @@ pub fn target(
             let place = sink.tree().place(crate::tree::TreePath::ROOT);
             Err(crate::error::Error::unsupported(place, "classic stores cannot be written yet"))
         }
-        StoreKind::Layout => layout(sink, Form::Oci, writing),
+        StoreKind::Layout => Ok(Box::new(LayoutWriter::new(sink, writing)?)),
         StoreKind::Archive => {
             let place = sink.tree().place(crate::tree::TreePath::ROOT);
             Err(crate::error::Error::unsupported(place, "archives of the old form are only read"))
         }
     }
-}
-
-/// Begins an image layout in an empty folder.
-///
-/// # Errors
-/// Refused if there is something in it.
-pub fn layout(sink: Arc<dyn Sink>, form: Form, writing: Writing) -> Result<Box<dyn Target>> {
-    Ok(Box::new(LayoutWriter::new(sink, form, writing)?))
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tranship::digest::Digest;
 use tranship::error::ErrorKind;
 use tranship::format::oci::Platform;
+use tranship::model::StoreKind;
 use tranship::op::transfer::{self, Outcome};
 use tranship::store::containerd::{Containerd, NAMESPACE, SNAPSHOTTER};
 use tranship::store::{Compression, Form, Source, Writing, open};
@@ -21,8 +22,9 @@ use crate::support::{Migration, NOW, open as open_classic};
 fn export(source: &dyn Source, form: Form, compression: Compression) -> (Arc<Memory>, Outcome) {
     let layout = Arc::new(Memory::new());
     let sink: Arc<dyn Sink> = layout.clone();
-    let writing = Writing { compression, snapshots: Snapshots::None, now: NOW };
-    let target = open::layout(sink, form, writing).expect("an empty folder");
+    let writing = Writing { compression, snapshots: Snapshots::None, form, now: NOW };
+    let target = open::target(StoreKind::Layout, sink, &Platform::default(), writing)
+        .expect("an empty folder");
     let migration = Migration { compression, snapshots: Snapshots::None, ..Migration::all() };
     let originals = std::collections::HashMap::new();
     let plan = transfer::plan(source, &*target, &originals, &migration.options());
@@ -131,8 +133,10 @@ fn the_same_images_give_the_same_bytes() {
 fn a_folder_with_something_in_it_is_left_alone() {
     let folder = Arc::new(Memory::new());
     write(&*folder, path("letter"), 0o644, b"dear").expect("a free name");
-    let writing = Writing { compression: Compression::None, snapshots: Snapshots::None, now: NOW };
-    let error = open::layout(folder.clone(), Form::Oci, writing).err().expect("it is not empty");
+    let (compression, snapshots) = (Compression::None, Snapshots::None);
+    let writing = Writing { compression, snapshots, form: Form::Oci, now: NOW };
+    let target = open::target(StoreKind::Layout, folder.clone(), &Platform::default(), writing);
+    let error = target.err().expect("it is not empty");
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(folder.names(TreePath::ROOT).expect("a folder"), [b"letter".to_vec()]);
 }

@@ -1,4 +1,4 @@
-//! What is written, entry by entry and file by file: FORMATS are containerd's, not ours to choose.
+//! What is written, entry by entry and file by file: Form::OciATS are containerd's, not ours to choose.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -267,16 +267,20 @@ fn the_same_run_makes_the_same_bytes() {
 fn a_name_that_is_no_name_is_refused_before_anything_is_written() {
     use tranship::error::ErrorKind;
     use tranship::format::oci::Platform;
-    use tranship::store::Writing;
     use tranship::store::containerd::Writer;
+    use tranship::store::{Form, Writing};
     use tranship::tree::{Sink, Snapshots};
     for (namespace, snapshotter) in
         [("moby", ""), ("moby", "a//b"), ("moby", "../x"), ("a/b", "overlayfs"), ("", "overlayfs")]
     {
         let target = Arc::new(Memory::new());
         let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&target);
-        let writing =
-            Writing { compression: Compression::None, snapshots: Snapshots::Auto, now: NOW };
+        let writing = Writing {
+            compression: Compression::None,
+            snapshots: Snapshots::Auto,
+            form: Form::Oci,
+            now: NOW,
+        };
         let error = Writer::open(sink, namespace, snapshotter, &Platform::default(), writing);
         assert_eq!(error.expect_err("no name").kind(), ErrorKind::Refused);
     }

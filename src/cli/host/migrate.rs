@@ -64,10 +64,11 @@ fn library_request(request: &MigrateRequest) -> Request {
         at: request.at.root.clone(),
         containerd_root: request.at.containerd_root.clone(),
         daemon_config: request.at.daemon_config.clone(),
+        from: request.from,
         to: request.to,
-        form: request.form,
         options: Options {
             selection,
+            names: request.names.clone(),
             platform: request.platform.clone(),
             on_conflict,
             compression,
@@ -76,7 +77,7 @@ fn library_request(request: &MigrateRequest) -> Request {
             // Nobody expects an export to take all.
             tell_rest: request.to != StoreKind::Layout,
         },
-        writing: Writing { compression, snapshots, now: now() },
+        writing: Writing { compression, snapshots, form: request.form, now: now() },
         into: request.into.clone(),
         stream: request.to_stdout.then(|| Box::new(std::io::stdout()) as _),
         switch: request.switch,
@@ -138,6 +139,7 @@ fn target_driver(request: &MigrateRequest) -> &'static str {
     match (request.to, request.form) {
         (StoreKind::Layout, Form::Oci) => "oci",
         (StoreKind::Layout, Form::Docker) => "docker",
+        (StoreKind::Classic, _) => "overlay2",
         _ => "overlayfs",
     }
 }
@@ -224,29 +226,47 @@ fn next_steps(
         return Vec::new();
     }
     if let Some(into) = &request.into {
-        let path = into.display().to_string();
-        if request.to == StoreKind::Layout {
-            if request.form == Form::Oci {
-                return Vec::new();
-            }
-            let load = match rows.target.path.ends_with(".tar") {
+        return elsewhere(request, &into.display().to_string(), rows)
+            .map(|(what, command)| vec![step(&what, command.as_deref())])
+            .unwrap_or_default();
+    }
+    let file = config.unwrap_or_else(|| format!("/{DAEMON_CONFIG}"));
+    let what = match request.to {
+        StoreKind::Classic => format!(
+            "in {file}, set \"features\": {{\"containerd-snapshotter\": false}} (`--switch` does it)"
+        ),
+        _ => format!(
+            "in {file}, set \"features\": {{\"containerd-snapshotter\": true}} and take out \
+             \"storage-driver\" if it is there (`--switch` does both)"
+        ),
+    };
+    vec![step(&what, None), start]
+}
+
+/// Returns what is to be done with a target that was written to `path`, as words and a command.
+fn elsewhere(
+    request: &MigrateRequest,
+    path: &str,
+    rows: &Migration,
+) -> Option<(String, Option<String>)> {
+    let is_tar = rows.target.path.ends_with(".tar");
+    let which = match request.to {
+        StoreKind::Layout if request.form == Form::Oci => return None,
+        StoreKind::Layout => {
+            let load = match is_tar {
                 true => format!("docker load -i {path}"),
                 false => format!("tar -C {path} -c . | docker load"),
             };
-            return vec![step("where the images are wanted, load them", Some(&load))];
+            return Some(("where the images are wanted, load them".to_owned(), Some(load)));
         }
-        let what = match rows.target.path.ends_with(".tar") {
-            true => {
-                format!("unpack {path} as root, with extended attributes, into an empty data root")
-            }
-            false => format!("start Docker on {path}, with the containerd store on"),
-        };
-        return vec![step(&what, None)];
-    }
-    let file = config.unwrap_or_else(|| format!("/{DAEMON_CONFIG}"));
-    let what = format!(
-        "in {file}, set \"features\": {{\"containerd-snapshotter\": true}} and take out \
-         \"storage-driver\" if it is there (`--switch` does both)"
-    );
-    vec![step(&what, None), start]
+        StoreKind::Classic => "with the containerd store off",
+        _ => "with the containerd store on",
+    };
+    let what = match is_tar {
+        true => {
+            format!("unpack {path} as root, with extended attributes, into an empty data root")
+        }
+        false => format!("start Docker on {path}, {which}"),
+    };
+    Some((what, None))
 }

@@ -65,8 +65,9 @@ impl Choices {
 }
 
 /// A data root and its stores; or a layout or archive of images, which is one store alone.
-#[derive(Debug)]
 pub struct DataRoot {
+    /// The tree it is in.
+    pub tree: Arc<dyn Tree>,
     /// Where it is in the tree.
     pub path: TreePathBuf,
     /// Where that is, for messages.
@@ -79,6 +80,12 @@ pub struct DataRoot {
     pub findings: Vec<Finding>,
     /// The configuration that was taken into account.
     pub config: Option<ConfigFile>,
+}
+
+impl std::fmt::Debug for DataRoot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataRoot").field("place", &self.place).finish_non_exhaustive()
+    }
 }
 
 /// A host's data roots.
@@ -154,7 +161,8 @@ fn data_root(
     };
     let stores = all.stores.into_iter().map(seen).collect();
     let place = tree.place(found.path.as_path()).to_string();
-    Ok(DataRoot { path: found.path, place, stores, choices, findings: all.findings, config })
+    let (tree, path, findings) = (Arc::clone(tree), found.path, all.findings);
+    Ok(DataRoot { tree, path, place, stores, choices, findings, config })
 }
 
 fn shows(choice: &Choice, store: &StoreHere) -> bool {

@@ -2,6 +2,7 @@
 //! switch.
 
 mod place;
+mod source;
 mod switch;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use crate::model::{Inventory, StoreKind};
 use crate::op::host::{self, ConfigFile, DataRoot, Known, Seen, Stopped};
 use crate::op::transfer::{self, Options, Originals, Outcome, Plan};
 use crate::store::Progress;
-use crate::store::{self, Form, Source, Target, Writing};
+use crate::store::{self, Source, Target, Writing};
 use crate::tree::Tree;
 use place::Destination;
 
@@ -28,10 +29,10 @@ pub struct Request {
     pub containerd_root: Option<PathBuf>,
     /// The daemon's configuration, if it is not the system's own.
     pub daemon_config: Option<PathBuf>,
+    /// The kind of store to move from, where there is more than one.
+    pub from: Option<StoreKind>,
     /// The kind of store to move to.
     pub to: StoreKind,
-    /// For whom a layout is written, if that is the target.
-    pub form: Form,
     /// Which images, and what happens to names that are taken.
     pub options: Options,
     /// How the target is written.
@@ -101,7 +102,7 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     let opened = host::open(request.at.as_deref())?;
     let known = known(&request)?;
     let host = host::survey(&opened, &known)?;
-    let (root, source) = choose(host.roots, request.to, opened.tree.origin())?;
+    let (root, source) = source::choose(host.roots, &request, opened.tree.origin())?;
     if request.switch {
         switch::possible(&request, &root)?;
     }
@@ -138,49 +139,18 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
 }
 
 fn open_target(request: &Request, sink: SharedSink) -> Result<Box<dyn Target>> {
-    match request.to {
-        StoreKind::Layout => store::open::layout(sink, request.form, request.writing),
-        to => store::open::target(to, sink, &request.platform, request.writing),
-    }
+    store::open::target(request.to, sink, &request.platform, request.writing)
 }
 
 fn known(request: &Request) -> Result<Known> {
     let containerd_root = match &request.containerd_root {
-        Some(path) if request.into.is_none() => Some(host::open(Some(path))?.tree),
+        Some(path) if request.into.is_none() || request.to != StoreKind::Containerd => {
+            Some(host::open(Some(path))?.tree)
+        }
         _ => None,
     };
     let config = request.daemon_config.as_deref().map(host::read_config).transpose()?;
     Ok(Known { containerd_root, config: config.flatten(), platform: request.platform.clone() })
-}
-
-/// Chooses the data root, and in it the store to move from.
-fn choose(roots: Vec<DataRoot>, to: StoreKind, origin: &str) -> Result<(DataRoot, usize)> {
-    let movable = |seen: &Seen| {
-        seen.here.kind != to && seen.inventory().is_some_and(|found| !found.images.is_empty())
-    };
-    let readable = |seen: &Seen| seen.here.kind != to && seen.inventory().is_some();
-    let pick =
-        |root: &DataRoot, wanted: &dyn Fn(&Seen) -> bool| root.stores.iter().position(wanted);
-    let place = || Place::new(origin, "");
-    if roots.is_empty() {
-        return Err(Error::missing(place(), "no data root of Docker is here")
-            .hint("name the folder that dockerd calls its data root, or an archive of it"));
-    }
-    let several = roots.iter().filter(|root| pick(root, &movable).is_some()).count() > 1;
-    if several {
-        let names = roots.iter().map(|root| root.place.clone()).collect::<Vec<_>>().join(", ");
-        return Err(Error::refused(format!("several data roots are here: {names}"))
-            .hint("name the one that is meant"));
-    }
-    for wanted in [&movable as &dyn Fn(&Seen) -> bool, &readable] {
-        if let Some(i) = roots.iter().position(|root| pick(root, wanted).is_some()) {
-            let root =
-                roots.into_iter().nth(i).ok_or_else(|| Error::missing(place(), "no root"))?;
-            let source = pick(&root, wanted).unwrap_or_default();
-            return Ok((root, source));
-        }
-    }
-    Err(Error::missing(place(), format!("nothing to move: there is no store but a {to} one")))
 }
 
 fn source_of(seen: &Seen) -> Result<&dyn Source> {

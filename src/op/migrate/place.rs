@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Request, SharedSink, share_files};
 use crate::error::{Error, Place, Result};
 use crate::model::StoreKind;
-use crate::op::host::{DataRoot, Stopped};
+use crate::op::host::{self, DataRoot, Known, Stopped};
 use crate::os;
 use crate::store::find::OWN_CONTAINERD;
 use crate::store::open::StoreHere;
@@ -42,28 +42,27 @@ pub(super) fn destination(
         let to = Mutex::new(Some(stream));
         return Ok(Destination::Stream { to, sink: Mutex::default() });
     }
-    let lock_files = crate::store::open::lock_files(request.to);
-    let at = |path: PathBuf| {
-        if os::is_dir(&path) {
-            Destination::Live { path, lock_files }
-        } else {
-            Destination::New(path)
+    let at = |path: PathBuf| match os::is_dir(&path) {
+        true => {
+            let lock_files = lock_files(request.to, &path)?;
+            Ok(Destination::Live { path, lock_files })
         }
+        false => Ok(Destination::New(path)),
     };
-    let is_layout = request.to == StoreKind::Layout;
     if let Some(into) = &request.into {
         let is_tar = into.extension().is_some_and(|extension| extension == "tar");
         if is_tar && !os::is_dir(into) {
-            let folder =
-                if is_layout { TreePathBuf::default() } else { path(OWN_CONTAINERD).to_owned() };
+            let folder = match request.to {
+                StoreKind::Containerd => path(OWN_CONTAINERD).to_owned(),
+                _ => TreePathBuf::default(),
+            };
             let path = into.clone();
             return Ok(Destination::Tar { path, folder, sink: Mutex::default() });
         }
-        let is_root_itself = is_layout || os::is_dir(&into.join("io.containerd.metadata.v1.bolt"));
-        return Ok(at(if is_root_itself { into.clone() } else { into.join(OWN_CONTAINERD) }));
+        return at(in_root(request, into)?);
     }
-    if let Some(path) = &request.containerd_root {
-        return Ok(at(path.clone()));
+    if let Some(path) = request.containerd_root.as_ref().filter(|_| in_containerd(request.to)) {
+        return at(path.clone());
     }
     let live = source.tree.live(TreePath::ROOT).filter(|_| !source.kind.is_carried());
     let Some((live, inner)) = live else {
@@ -71,12 +70,53 @@ pub(super) fn destination(
         return Err(Error::unsupported(place, "an archive is only read")
             .hint("write the new store elsewhere: `--into DIR` or `--into FILE.tar`"));
     };
-    match existing(request.to, root)? {
-        Some(path) => Ok(at(path)),
-        None => {
-            let data_root = live.path().join(os::path_of(inner.as_path().as_bytes()));
-            Ok(at(data_root.join(OWN_CONTAINERD)))
+    // A containerd that is elsewhere is the source's place, not the data root's.
+    let data_root = root.tree.live(root.path.as_path()).map(|(live, inner)| dir(live, &inner));
+    let data_root = data_root.unwrap_or_else(|| dir(live, &inner));
+    match request.to {
+        StoreKind::Containerd => {
+            let existing = existing(request.to, root)?;
+            at(existing.unwrap_or_else(|| data_root.join(OWN_CONTAINERD)))
         }
+        _ => at(data_root),
+    }
+}
+
+fn dir(live: &os::Root, inner: &TreePathBuf) -> PathBuf {
+    live.path().join(os::path_of(inner.as_path().as_bytes()))
+}
+
+fn in_containerd(to: StoreKind) -> bool {
+    to == StoreKind::Containerd
+}
+
+/// Returns where a store of the wanted kind belongs in the data root `into`, there or not: a containerd
+/// root that belongs to it may be elsewhere in the system.
+fn in_root(request: &Request, into: &Path) -> Result<PathBuf> {
+    let is_containerd = os::is_dir(&into.join("io.containerd.metadata.v1.bolt"));
+    if !in_containerd(request.to) || is_containerd {
+        return Ok(into.to_owned());
+    }
+    if let Some(path) = &request.containerd_root {
+        return Ok(path.clone());
+    }
+    if os::is_dir(into) {
+        let known = Known { platform: request.platform.clone(), ..Known::default() };
+        let host = host::survey(&host::open(Some(into))?, &known)?;
+        for root in &host.roots {
+            if let Some(path) = existing(request.to, root)? {
+                return Ok(path);
+            }
+        }
+    }
+    Ok(into.join(OWN_CONTAINERD))
+}
+
+/// Returns the databases that show whether a daemon uses the store that `path` is.
+fn lock_files(to: StoreKind, path: &Path) -> Result<Vec<TreePathBuf>> {
+    match to {
+        StoreKind::Classic => crate::store::dockerd_locks(&Live::open(path)?),
+        to => Ok(crate::store::open::lock_files(to)),
     }
 }
 
@@ -102,7 +142,7 @@ fn existing(to: StoreKind, root: &DataRoot) -> Result<Option<PathBuf>> {
         }
     };
     let Some((live, inner)) = chosen.here.tree.live(TreePath::ROOT) else { return Ok(None) };
-    Ok(Some(live.path().join(os::path_of(inner.as_path().as_bytes()))))
+    Ok(Some(dir(live, &inner)))
 }
 
 impl Destination {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Request;
 use crate::error::{Error, Place, Result};
 use crate::format::docker::daemon_config::{self, Change};
+use crate::model::StoreKind;
 use crate::op::host::{self, DataRoot};
 use crate::os;
 use crate::tree::{
@@ -68,8 +69,12 @@ pub(super) fn switch(request: &Request, root: &DataRoot) -> Result<Switched> {
     let at = TreePathBuf::new(name.clone())
         .ok_or_else(|| Error::corrupt(place(), "not the name of a file"))?;
     let old = optional(read_within(sink.tree(), at.as_path(), LIMIT))?;
-    let edited = daemon_config::switch_to_containerd(old.as_deref().unwrap_or_default())
-        .map_err(|error| error.at(place()))?;
+    let old_bytes = old.as_deref().unwrap_or_default();
+    let edited = match request.to {
+        StoreKind::Classic => daemon_config::switch_to_classic(old_bytes),
+        _ => daemon_config::switch_to_containerd(old_bytes),
+    };
+    let edited = edited.map_err(|error| error.at(place()))?;
     let changes: Vec<String> = edited.changes.iter().map(Change::to_string).collect();
     if changes.is_empty() {
         return Ok(Switched { file: shown(&file), changes, kept: None });

@@ -53,7 +53,7 @@ impl LayoutWriter {
     ///
     /// # Errors
     /// Refused if there is something in it.
-    pub fn new(sink: Arc<dyn Sink>, form: Form, writing: Writing) -> Result<Self> {
+    pub fn new(sink: Arc<dyn Sink>, writing: Writing) -> Result<Self> {
         let root = sink.tree().stat(TreePath::ROOT)?;
         if !sink.tree().names(TreePath::ROOT)?.is_empty() {
             let what = format!("{} is not empty", sink.tree().origin());
@@ -61,7 +61,7 @@ impl LayoutWriter {
         }
         Ok(Self {
             sink,
-            form,
+            form: writing.form,
             compression: writing.compression,
             owner: (root.uid, root.gid),
             inventory: Inventory::new(StoreKind::Layout, "oci"),

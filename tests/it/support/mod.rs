@@ -16,7 +16,7 @@ use tranship::format::oci::Platform;
 use tranship::op::transfer::{self, OnConflict, Options, Outcome, Plan, Selection};
 use tranship::store::containerd::{NAMESPACE, SNAPSHOTTER, Writer};
 use tranship::store::overlay2::Overlay2;
-use tranship::store::{Compression, Progress, Source, Target, Writing};
+use tranship::store::{Compression, Form, Progress, Source, Target, Writing};
 use tranship::tree::{Sink, Snapshots, Time, Tree};
 
 /// When migrations of tests take place.
@@ -70,8 +70,12 @@ impl Migration {
             os: "linux".to_owned(),
             ..Platform::default()
         };
-        let writing =
-            Writing { compression: self.compression, snapshots: self.snapshots, now: NOW };
+        let writing = Writing {
+            compression: self.compression,
+            snapshots: self.snapshots,
+            form: Form::Oci,
+            now: NOW,
+        };
         Writer::open(sink, NAMESPACE, SNAPSHOTTER, &host, writing)
     }
 
@@ -82,6 +86,7 @@ impl Migration {
             compression: self.compression,
             snapshots: self.snapshots,
             can_share: false,
+            names: Vec::new(),
             platform: None,
             tell_rest: true,
         }

@@ -33,6 +33,9 @@ pub enum OnConflict {
 pub struct Options {
     /// Which images.
     pub selection: Selection,
+    /// Names to give instead of an image's own: the image that is meant, if it is not the only one, and
+    /// the name.
+    pub names: Vec<(Option<String>, String)>,
     /// The one platform to take of each image; none takes images whole where the target can keep them
     /// so, and the host's platform elsewhere.
     pub platform: Option<Platform>,
@@ -145,6 +148,7 @@ pub fn plan(
     let selected = options.selection.of(from)?;
     let all_sizes = sizes(from);
     let mut planner = Planner::new(source, target, originals, options);
+    planner.given = names::given(options, source, &selected)?;
     for position in planner::parents_first(from, &selected) {
         planner.add(position)?;
     }

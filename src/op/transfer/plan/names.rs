@@ -4,12 +4,54 @@
 //! image's own target is true; where the target makes a manifest anew, its digest is known at the end;
 //! and the classic store, which keeps no documents, believes any.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::whole::Chosen;
+use super::{Options, Selection};
+use crate::error::{Error, Result};
 use crate::format::reference::Reference;
 use crate::model::{Image, Name, StoreKind};
-use crate::store::ImageStep;
+use crate::store::{ImageStep, Source};
+
+/// Returns the names that images are given instead of their own, by their positions.
+///
+/// # Errors
+/// Names that are none, and images that cannot be told apart or are not there.
+pub(super) fn given(
+    options: &Options,
+    source: &dyn Source,
+    selected: &[usize],
+) -> Result<HashMap<usize, Vec<Name>>> {
+    let from = source.inventory();
+    let mut given: HashMap<usize, Vec<Name>> = HashMap::new();
+    for (which, name) in &options.names {
+        let reference = Reference::parse_normalized(name).ok();
+        let reference = reference.filter(|reference| reference.digest().is_none());
+        let reference = reference.ok_or_else(|| {
+            Error::refused(format!("`{name}` is no name for an image"))
+                .hint("a name is lower case, and may have a tag: `team/app:v2`")
+        })?;
+        let tagged = |i: &&usize| source.bare_tag(&from.images[**i]) == which.as_deref();
+        let meant: Vec<usize> = match which {
+            None => selected.to_vec(),
+            Some(_) if selected.iter().any(|i| tagged(&i)) => {
+                selected.iter().filter(tagged).copied().collect()
+            }
+            Some(which) => {
+                let images = vec![which.clone()];
+                let one = Selection { images, ..Selection::default() }.of(from)?;
+                one.into_iter().filter(|i| selected.contains(i)).collect()
+            }
+        };
+        let [only] = meant[..] else {
+            let what = format!("the name `{name}` is for one image, and {} are meant", meant.len());
+            return Err(Error::refused(what)
+                .hint("say which, by its name or ID: `--name OLD=NEW`; or select only one image"));
+        };
+        given.entry(only).or_default().push(Name::Reference(reference.tag_name_only()));
+    }
+    Ok(given)
+}
 
 /// Returns the canonical names that an image is to have.
 pub(super) fn wanted(chosen: &Chosen, to: StoreKind) -> Vec<String> {

@@ -24,6 +24,8 @@ pub(super) struct Planner<'a> {
     pub(super) layers: BTreeMap<DiffId, usize>,
     pub(super) counted: HashSet<Digest>,
     pub(super) blobs: HashSet<BlobId>,
+    /// Names that images are given instead of their own.
+    pub(super) given: HashMap<usize, Vec<Name>>,
     pub(super) plan: Plan,
 }
 
@@ -56,16 +58,21 @@ impl<'a> Planner<'a> {
             layers: BTreeMap::new(),
             counted: HashSet::new(),
             blobs: HashSet::new(),
+            given: HashMap::new(),
             plan: Plan::new(from),
         }
     }
 
     pub(super) fn add(&mut self, position: usize) -> Result<()> {
-        let image = &self.from.images[position];
+        let mut image = self.from.images[position].clone();
+        if let Some(given) = self.given.get(&position) {
+            image.names.clone_from(given);
+        }
+        let (id, label) = (image.id, label(&image));
         let chosen = match choose(image, self.source, self.target, self.options)? {
             Ok(chosen) => chosen,
             Err(why) => {
-                self.plan.stays.push(Stay { what: label(image), why });
+                self.plan.stays.push(Stay { what: label, why });
                 return Ok(());
             }
         };
@@ -76,7 +83,7 @@ impl<'a> Planner<'a> {
             && names.is_empty()
             && missing.is_empty()
         {
-            let present = Present { id: image.id, becomes: known.id, position };
+            let present = Present { id, becomes: known.id, position };
             self.plan.present.push(present);
             return Ok(());
         }
@@ -141,7 +148,12 @@ impl<'a> Planner<'a> {
     /// Notes what the target will not have of an image.
     fn lose(&mut self, chosen: &Chosen) {
         let whole = chosen.losses(&self.options.platform, self.target.keeps_documents());
-        for what in names::lost(chosen, self.there.kind).into_iter().chain(whole) {
+        let bare = self.source.bare_tag(&chosen.image).filter(|_| chosen.image.is_dangling());
+        let bare = bare.map(|tag| {
+            format!("`{tag}` is all it is called, a tag and no name; give it one with `--name`")
+        });
+        let lost = names::lost(chosen, self.there.kind).into_iter().chain(whole).chain(bare);
+        for what in lost {
             self.plan.losses.push(Loss { image: label(&chosen.image), what });
         }
     }

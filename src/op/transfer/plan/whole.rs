@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::planner::{Planner, counted};
-use crate::digest::{ConfigId, Digest};
+use crate::digest::{ChainId, ConfigId, Digest};
 use crate::error::Result;
 use crate::format::oci::Platform;
 use crate::model::{Image, PlatformImage, Role};
@@ -19,12 +19,11 @@ pub(super) struct Chosen {
 
 /// Returns what of `image` moves, or why nothing of it can.
 pub(super) fn choose(
-    image: &Image,
+    mut image: Image,
     source: &dyn Source,
     target: &dyn Target,
     options: &Options,
 ) -> Result<std::result::Result<Chosen, String>> {
-    let mut image = image.clone();
     if let Some(wanted) = &options.platform {
         let is_it = |m: &PlatformImage| m.role == Role::Image && m.platform.is(wanted);
         image.best = image.manifests.iter().position(|m| m.present && is_it(m));
@@ -39,7 +38,9 @@ pub(super) fn choose(
     let shown = image.shown();
     let config = shown.and_then(|shown| shown.config.as_ref()).map(|(config, _)| *config);
     let chain = shown.map(PlatformImage::chain).unwrap_or_default();
-    if !chain.iter().all(|chain_id| source.has_tar(*chain_id)) {
+    let there = &target.inventory().layers;
+    let at_hand = |id: &ChainId| source.has_tar(*id) || there.contains_key(id);
+    if !chain.iter().all(at_hand) {
         return Ok(Err("the blobs of its layers are gone, and it runs from its unpacked layers \
                        alone: pull it again to have them back"
             .to_owned()));

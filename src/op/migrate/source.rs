@@ -1,0 +1,71 @@
+//! Which store is moved from.
+
+use super::Request;
+use crate::error::{Error, Place, Result};
+use crate::op::host::{DataRoot, Seen};
+
+/// Chooses the data root, and in it the store to move from. `origin` is where they were looked for.
+pub(super) fn choose(
+    roots: Vec<DataRoot>,
+    request: &Request,
+    origin: &str,
+) -> Result<(DataRoot, usize)> {
+    let place = || Place::new(origin, "");
+    if roots.is_empty() {
+        return Err(Error::missing(place(), "no images of Docker are here").hint(
+            "name the folder that dockerd calls its data root, an image layout, or an archive of \
+             either",
+        ));
+    }
+    // What is written elsewhere may come from a store of its own kind.
+    let is_apart = request.into.is_some() || request.stream.is_some();
+    let may = |seen: &Seen| {
+        let kind = seen.here.kind;
+        request.from.is_none_or(|from| kind == from) && (is_apart || kind != request.to)
+    };
+    let readable = |seen: &Seen| may(seen) && seen.inventory().is_some();
+    let movable =
+        |seen: &Seen| may(seen) && seen.inventory().is_some_and(|found| !found.images.is_empty());
+    let all: Vec<_> = candidates(&roots, &movable);
+    let (root, store) = match all.as_slice() {
+        [only] => *only,
+        [] => match candidates(&roots, &readable).first() {
+            Some(empty) => *empty,
+            None => {
+                let what = format!("nothing to move: there is no store but a {} one", request.to);
+                return Err(Error::missing(place(), what));
+            }
+        },
+        several => return Err(ambiguous(&roots, several)),
+    };
+    let root = roots.into_iter().nth(root).ok_or_else(|| Error::missing(place(), "no root"))?;
+    Ok((root, store))
+}
+
+/// Returns the stores that are `wanted`, by the positions of root and store.
+fn candidates(roots: &[DataRoot], wanted: &dyn Fn(&Seen) -> bool) -> Vec<(usize, usize)> {
+    let stores = |(i, root): (usize, &DataRoot)| {
+        let wanted = root.stores.iter().enumerate().filter(|(_, seen)| wanted(seen));
+        wanted.map(|(store, _)| (i, store)).collect::<Vec<_>>()
+    };
+    roots.iter().enumerate().flat_map(stores).collect()
+}
+
+fn ambiguous(roots: &[DataRoot], several: &[(usize, usize)]) -> Error {
+    let mut places: Vec<_> = several.iter().map(|(root, _)| roots[*root].place.clone()).collect();
+    places.dedup();
+    if let [_, _, ..] = places.as_slice() {
+        return Error::refused(format!("several data roots are here: {}", places.join(", ")))
+            .hint("name the one that is meant");
+    }
+    let seen = |(root, store): &(usize, usize)| &roots[*root].stores[*store].here;
+    let mut kinds: Vec<_> = several.iter().map(|one| seen(one).kind.name()).collect();
+    kinds.dedup();
+    if let [first, _, ..] = kinds.as_slice() {
+        let what = format!("images are in more than one store here: {}", kinds.join(" and "));
+        return Error::refused(what).hint(format!("say which is meant: `--from {first}`"));
+    }
+    let places: Vec<_> = several.iter().map(|one| seen(one).place.clone()).collect();
+    Error::refused(format!("images are in more than one store: {}", places.join(", ")))
+        .hint("name the containerd root that is meant: `--containerd-root`")
+}
