@@ -2,6 +2,7 @@
 
 pub mod container;
 pub mod daemon_config;
+pub mod distribution;
 pub mod layerdb;
 pub mod link;
 pub mod repositories;
