@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::containerd::{self, Containerd, Writer};
 use super::find::RootFound;
 use super::oci_layout::LayoutWriter;
-use super::overlay2::Overlay2;
+use super::overlay2::{self, Overlay2};
 use super::{Form, Source, Target, Writing, containers};
 use crate::digest::{BlobId, ConfigId};
 use crate::error::Result;
@@ -160,7 +160,7 @@ pub fn lock_files(kind: StoreKind) -> Vec<TreePathBuf> {
 /// Opens the root of a store of `kind`, empty or not, for writing.
 ///
 /// # Errors
-/// A store that is there and cannot be read is not written to; and classic stores are not written yet.
+/// A store that is there and cannot be read is not written to.
 pub fn target(
     kind: StoreKind,
     sink: Arc<dyn Sink>,
@@ -173,8 +173,7 @@ pub fn target(
             Ok(Box::new(Writer::open(sink, namespace, driver, platform, writing)?))
         }
         StoreKind::Classic => {
-            let place = sink.tree().place(crate::tree::TreePath::ROOT);
-            Err(crate::error::Error::unsupported(place, "classic stores cannot be written yet"))
+            Ok(Box::new(overlay2::Writer::open(sink, overlay2::DRIVER, writing)?))
         }
         StoreKind::Layout => layout(sink, Form::Oci, writing),
     }

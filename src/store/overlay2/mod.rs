@@ -7,5 +7,10 @@ mod piece;
 mod read;
 mod readers;
 mod tarball;
+mod write;
 
 pub use read::Overlay2;
+pub use write::Writer;
+
+/// The graph driver: the name of its folders.
+pub const DRIVER: &str = "overlay2";
