@@ -1,5 +1,6 @@
 //! Layers become known to dockerd: from complete to durable to layerdb.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use super::Writer;
@@ -8,7 +9,8 @@ use crate::error::Result;
 
 impl Writer {
     /// Makes durable what is complete, and moves the layers that nothing is missing below to layerdb:
-    /// dockerd passes over a layer whose parent it does not know.
+    /// dockerd passes over a layer whose parent it does not know. So each move is durable before those
+    /// of the layers above.
     pub(super) fn publish_layers(&self) -> Result<()> {
         let _alone = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut done, planned) = {
@@ -19,15 +21,19 @@ impl Writer {
             return Ok(());
         }
         self.sink.sync()?;
+        let parent = |chain_id: &ChainId| planned.get(chain_id).and_then(|planned| planned.parent);
         loop {
-            let parent =
-                |chain_id: &ChainId| planned.get(chain_id).and_then(|planned| planned.parent);
             let is_next = |chain_id: &ChainId| parent(chain_id).is_none_or(|id| self.has_layer(id));
-            let Some(next) = done.iter().copied().find(is_next) else { break };
-            done.remove(&next);
-            self.publish_layer(next)?;
+            let (next, later): (BTreeSet<_>, _) = done.into_iter().partition(is_next);
+            if next.is_empty() {
+                return Ok(());
+            }
+            for chain_id in &next {
+                self.publish_layer(*chain_id)?;
+            }
+            self.sink.sync()?;
+            done = later;
         }
-        self.sink.sync()
     }
 
     fn publish_layer(&self, chain_id: ChainId) -> Result<()> {
