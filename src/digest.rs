@@ -38,6 +38,12 @@ impl Digest {
         Self(bytes)
     }
 
+    /// Returns its 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Parses 64 lowercase hex digits without the `sha256:` before them, as file names hold them.
     ///
     /// # Errors

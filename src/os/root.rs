@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, StatxFlags, Timespec, Timestamps,
-    UTIME_OMIT, Uid,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, Timespec,
+    Timestamps, UTIME_OMIT, Uid,
 };
 use rustix::io::Errno;
 
@@ -292,6 +292,19 @@ impl Root {
         rustix::fs::renameat(&from_dir, from, &to_dir, to)?;
         self.folders.forget(old);
         self.folders.forget(new);
+        Ok(())
+    }
+
+    /// Swaps what two names lead to in one step.
+    ///
+    /// # Errors
+    /// `InvalidInput` too where the file system does not know how.
+    pub fn exchange(&self, a: &[u8], b: &[u8]) -> io::Result<()> {
+        let (a_dir, a_name) = self.parent(a)?;
+        let (b_dir, b_name) = self.parent(b)?;
+        rustix::fs::renameat_with(&a_dir, a_name, &b_dir, b_name, RenameFlags::EXCHANGE)?;
+        self.folders.forget(a);
+        self.folders.forget(b);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use super::containerd::{self, Containerd, Writer};
 use super::docker_archive::Archive;
 use super::find::RootFound;
 use super::oci_layout::{Layout, LayoutWriter};
-use super::overlay2::Overlay2;
+use super::overlay2::{self, Overlay2};
 use super::{Source, Target, Writing, containers};
 use crate::digest::{BlobId, ConfigId};
 use crate::error::Result;
@@ -184,8 +184,7 @@ pub fn lock_files(kind: StoreKind) -> Vec<TreePathBuf> {
 /// Opens the root of a store of `kind`, empty or not, for writing.
 ///
 /// # Errors
-/// A store that is there and cannot be read is not written to; classic stores are not written yet, and
-/// archives of the old form not at all.
+/// A store that is there and cannot be read is not written to; archives of the old form are only read.
 pub fn target(
     kind: StoreKind,
     sink: Arc<dyn Sink>,
@@ -198,8 +197,7 @@ pub fn target(
             Ok(Box::new(Writer::open(sink, namespace, driver, platform, writing)?))
         }
         StoreKind::Classic => {
-            let place = sink.tree().place(crate::tree::TreePath::ROOT);
-            Err(crate::error::Error::unsupported(place, "classic stores cannot be written yet"))
+            Ok(Box::new(overlay2::Writer::open(sink, overlay2::DRIVER, writing)?))
         }
         StoreKind::Layout => Ok(Box::new(LayoutWriter::new(sink, writing)?)),
         StoreKind::Archive => {

@@ -127,7 +127,7 @@ pub(super) fn verify(
     progress: &dyn Progress,
 ) -> Result<()> {
     let mut tar = content.tar()?;
-    let mut meter = Meter { progress, left: step.size };
+    let mut meter = Meter::new(step, progress);
     blob::drain(&mut tar, &mut |read| meter.advance(read))
         .map_err(|error| from_io(error, || sink.tree().place(TreePath::ROOT)))?;
     meter.end();
@@ -135,13 +135,17 @@ pub(super) fn verify(
 }
 
 /// Tells of a layer's bytes exactly as many as were planned for it.
-struct Meter<'a> {
+pub(super) struct Meter<'a> {
     progress: &'a dyn Progress,
     left: u64,
 }
 
-impl Meter<'_> {
-    fn advance(&mut self, read: u64) -> io::Result<()> {
+impl<'a> Meter<'a> {
+    pub(super) fn new(step: &LayerStep, progress: &'a dyn Progress) -> Self {
+        Self { progress, left: step.size }
+    }
+
+    pub(super) fn advance(&mut self, read: u64) -> io::Result<()> {
         if self.progress.cancelled() {
             let stopped = Error::refused("stopped before the end")
                 .hint("run the same command again: it goes on from here");
@@ -153,7 +157,7 @@ impl Meter<'_> {
         Ok(())
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.progress.advance(std::mem::take(&mut self.left));
     }
 }

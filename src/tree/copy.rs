@@ -50,6 +50,8 @@ pub struct Copied {
     pub inodes: u64,
     /// Bytes they take on disk, shared with others or not.
     pub allocated: u64,
+    /// Bytes of files and links when read, each counted once however many names it has.
+    pub apparent: u64,
     /// Bytes of files that had to be written anew.
     pub written: u64,
 }
@@ -102,6 +104,7 @@ impl Copier<'_> {
                 linked.insert(entry.metadata.ino, target.clone());
             }
             total.inodes += 1;
+            total.apparent = total.apparent.saturating_add(entry.metadata.size);
             total.allocated +=
                 self.take(path, &entry.metadata, target.as_path(), &mut total.written)?;
             Ok(false)

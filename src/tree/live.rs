@@ -233,6 +233,10 @@ impl Sink for LiveSink {
         self.io(to, self.live.root.rename(from.as_bytes(), to.as_bytes()))
     }
 
+    fn exchange(&self, a: TreePath<'_>, b: TreePath<'_>) -> Result<()> {
+        self.io(b, self.live.root.exchange(a.as_bytes(), b.as_bytes()))
+    }
+
     fn remove(&self, path: TreePath<'_>) -> Result<()> {
         self.io(path, self.live.root.remove(path.as_bytes()))
     }

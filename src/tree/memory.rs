@@ -143,15 +143,36 @@ impl Disk {
             }
             (true, ..) => self.unlink(to.as_bytes()),
         }
-        let below = self.below(from).map(|(path, ino)| (path.to_owned(), ino));
-        let mut all: Vec<(TreePathBuf, u64)> = below.collect();
-        all.push((from.to_owned(), moved));
-        for (path, ino) in all {
-            let tail = path.as_path().below(from).unwrap_or(TreePath::ROOT);
-            self.names.remove(path.as_path().as_bytes());
-            self.names.insert(to.join(tail).as_path().as_bytes().to_vec(), ino);
-        }
+        let all = self.take(from)?;
+        self.put(to, all);
         Ok(())
+    }
+
+    fn exchange(&mut self, a: TreePath<'_>, b: TreePath<'_>) -> io::Result<()> {
+        self.ino(a).and(self.ino(b))?;
+        if a.below(b).is_some() || b.below(a).is_some() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let (at_a, at_b) = (self.take(a)?, self.take(b)?);
+        self.put(a, at_b);
+        self.put(b, at_a);
+        Ok(())
+    }
+
+    /// Takes the names at and below `path` away; returns them as they are below it.
+    fn take(&mut self, path: TreePath<'_>) -> io::Result<Vec<(TreePathBuf, u64)>> {
+        let tail = |found: TreePath<'_>| found.below(path).unwrap_or(TreePath::ROOT).to_owned();
+        let mut all = vec![(TreePathBuf::default(), self.ino(path)?)];
+        all.extend(self.below(path).map(|(found, ino)| (tail(found), ino)));
+        for (tail, _) in &all {
+            self.names.remove(path.join(tail.as_path()).as_path().as_bytes());
+        }
+        Ok(all)
+    }
+
+    fn put(&mut self, path: TreePath<'_>, all: Vec<(TreePathBuf, u64)>) {
+        let at = |tail: TreePathBuf| path.join(tail.as_path()).as_path().as_bytes().to_vec();
+        self.names.extend(all.into_iter().map(|(tail, ino)| (at(tail), ino)));
     }
 }
 
@@ -279,6 +300,10 @@ impl Sink for Memory {
         self.at(to, |disk| disk.rename(from, to))
     }
 
+    fn exchange(&self, a: TreePath<'_>, b: TreePath<'_>) -> Result<()> {
+        self.at(b, |disk| disk.exchange(a, b))
+    }
+
     fn remove(&self, path: TreePath<'_>) -> Result<()> {
         self.at(path, |disk| {
             let below: Vec<_> = disk.below(path).map(|(path, _)| path.to_owned()).collect();
@@ -353,6 +378,19 @@ mod tests {
         assert!(tree.stat(path("a/b")).expect_err("moved").is_missing());
         tree.remove(path("c")).expect("all below goes too");
         assert_eq!(tree.names(TreePath::ROOT).expect("the root"), [b"a.b"]);
+    }
+
+    #[test]
+    fn two_folders_change_places_with_all_they_hold() {
+        let tree = tree();
+        tree.exchange(path("a"), path("a.b")).expect("both are there");
+        assert_eq!(read(&tree, path("a.b/b/x")).expect("moved"), b"x");
+        assert_eq!(read(&tree, path("a/y")).expect("moved"), b"y");
+        assert_eq!(tree.names(path("a.b")).expect("a folder"), [b"b"]);
+        for (a, b) in [("a", "z"), ("z", "a"), ("a", "a"), ("a.b", "a.b/b"), ("a.b/b", "a.b")] {
+            tree.exchange(path(a), path(b)).expect_err(a);
+        }
+        assert_eq!(read(&tree, path("a.b/b/x")).expect("as it was"), b"x");
     }
 
     #[test]

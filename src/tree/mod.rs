@@ -299,6 +299,15 @@ pub trait Sink: Send + Sync {
     /// Moves `from` to `to`, which may be a file that is replaced.
     fn rename(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()>;
 
+    /// Swaps what two names lead to, files or folders, in one step: nobody sees only half of it.
+    ///
+    /// # Errors
+    /// Unsupported where that cannot be done in one step.
+    fn exchange(&self, a: TreePath<'_>, b: TreePath<'_>) -> Result<()> {
+        let _ = b;
+        Err(Error::unsupported(self.tree().place(a), "two folders cannot be exchanged here"))
+    }
+
     /// Removes `path` and all below it; removing what is not there is no error.
     fn remove(&self, path: TreePath<'_>) -> Result<()>;
 

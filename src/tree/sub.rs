@@ -213,6 +213,10 @@ impl Sink for SubSink {
         self.sink.rename(self.at(from).as_path(), self.at(to).as_path())
     }
 
+    fn exchange(&self, a: TreePath<'_>, b: TreePath<'_>) -> Result<()> {
+        self.sink.exchange(self.at(a).as_path(), self.at(b).as_path())
+    }
+
     fn remove(&self, path: TreePath<'_>) -> Result<()> {
         self.sink.remove(self.at(path).as_path())
     }

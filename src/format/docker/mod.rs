@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod container;
 pub mod daemon_config;
+pub mod distribution;
 pub mod layerdb;
 pub mod link;
 pub mod repositories;

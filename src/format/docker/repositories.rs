@@ -47,11 +47,61 @@ impl Oddity {
     }
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct File {
     #[serde(deserialize_with = "or_default")]
     repositories: BTreeMap<String, Option<BTreeMap<String, Option<String>>>>,
+    /// Members that no Docker has so far.
+    #[serde(flatten)]
+    others: BTreeMap<String, serde_json::Value>,
+}
+
+/// The names of a store, to be added to. What Docker does not understand stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(File);
+
+impl Names {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// What dockerd refuses to start with: a file that is not this JSON.
+    pub fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes).map(Self)
+    }
+
+    /// Returns the image that a name leads to, as written: `sha256:…`.
+    #[must_use]
+    pub fn get(&self, reference: &Reference) -> Option<&str> {
+        let (repository, name) = filed(reference);
+        self.0.repositories.get(&repository)?.as_ref()?.get(&name)?.as_deref()
+    }
+
+    /// Gives a name to an image, whoever had it before; `false` for a repository called `sha256`, which
+    /// dockerd refuses.
+    ///
+    /// A reference with a tag and a digest is kept by its digest, one with neither as `latest`.
+    pub fn set(&mut self, reference: &Reference, image: ConfigId) -> bool {
+        let (repository, name) = filed(reference);
+        if repository == "sha256" {
+            return false;
+        }
+        let names = self.0.repositories.entry(repository).or_default();
+        names.get_or_insert_default().insert(name, Some(image.to_string()));
+        true
+    }
+
+    /// Returns the file, as dockerd writes it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        go_json(&self.0)
+    }
+}
+
+/// Returns the repository and the name that Docker keeps a reference under.
+fn filed(reference: &Reference) -> (String, String) {
+    let reference = reference.clone().favor_digest().tag_name_only();
+    (reference.familiar_name(), reference.familiar())
 }
 
 /// Reads all names, in the order of repository and name.
@@ -82,20 +132,14 @@ fn reading(repository: &str, name: &str, image: &str) -> Result<(Reference, Conf
 
 /// Returns the file that holds these names, as dockerd writes it; a later name replaces an equal one.
 ///
-/// A reference with a tag and a digest is kept by its digest, one with neither as `latest`.
-/// Repositories called `sha256`, which dockerd refuses, are left out.
+/// Names are kept as by [`Names::set`]; those that it refuses are left out.
 #[must_use]
 pub fn write<'a>(names: impl IntoIterator<Item = (&'a Reference, ConfigId)>) -> Vec<u8> {
-    let mut file = File::default();
+    let mut all = Names::default();
     for (reference, image) in names {
-        let reference = reference.clone().favor_digest().tag_name_only();
-        let repository = reference.familiar_name();
-        if repository != "sha256" {
-            let names = file.repositories.entry(repository).or_default();
-            names.get_or_insert_default().insert(reference.familiar(), Some(image.to_string()));
-        }
+        let _ = all.set(reference, image);
     }
-    go_json(&file)
+    all.to_bytes()
 }
 
 #[cfg(test)]
@@ -165,10 +209,27 @@ mod tests {
         assert_eq!(names, [format!("a@{image}"), "localhost/a:latest".to_owned()]);
     }
 
+    #[test]
+    fn what_is_odd_survives_a_name_more() {
+        let image = ConfigId(crate::digest::Digest::of(b"config"));
+        let old = r#"{"Repositories":{"a":{"a:1":"sha256:short","a:Ü":"x","b:1":null},"b":null},"New":[1]}"#;
+        let mut names = Names::read(old.as_bytes()).expect("JSON");
+        let [known, new, refused] = ["a:1", "c/d", "sha256:tag"]
+            .map(|text| Reference::parse_normalized(text).expect("sound"));
+        assert_eq!((names.get(&known), names.get(&new)), (Some("sha256:short"), None));
+        assert!(names.set(&new, image) && !names.set(&refused, image));
+        let want =
+            old.replace(r#""b":null}"#, &format!(r#""b":null,"c/d":{{"c/d:latest":"{image}"}}}}"#));
+        assert_eq!(String::from_utf8(names.to_bytes()).expect("JSON"), want);
+        assert!(names.set(&known, image));
+        assert_eq!(names.get(&known), Some(image.to_string().as_str()));
+    }
+
     proptest::proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
             let _ = read(&bytes);
+            let _ = Names::read(&bytes).map(|names| names.to_bytes());
         }
     }
 }

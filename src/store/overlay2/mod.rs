@@ -1,10 +1,16 @@
 //! The classic store of the overlay2 graph driver.
 
+mod images;
 mod layers;
 mod layout;
 mod piece;
 mod read;
 mod readers;
 mod tarball;
+mod write;
 
 pub use read::Overlay2;
+pub use write::Writer;
+
+/// The graph driver: the name of its folders.
+pub const DRIVER: &str = "overlay2";

@@ -60,6 +60,7 @@ enum Op {
     Put { path: TreePathBuf, special: Special, attributes: Attributes, ino: u64 },
     Link { from: TreePathBuf, to: TreePathBuf, ino: u64 },
     Rename { from: TreePathBuf, to: TreePathBuf, ino: u64 },
+    Exchange { a: TreePathBuf, b: TreePathBuf, inos: (u64, u64) },
     Remove { path: TreePathBuf, ino: u64 },
 }
 
@@ -184,6 +185,13 @@ impl Sink for FaultSink {
         self.note(|ino| Op::Rename { from: from.to_owned(), to: to.to_owned(), ino }, to)
     }
 
+    fn exchange(&self, a: TreePath<'_>, b: TreePath<'_>) -> Result<()> {
+        self.count("exchange", b, false)?;
+        let inos = (self.ino(a)?, self.ino(b)?);
+        self.live.exchange(a, b)?;
+        self.note(|_| Op::Exchange { a: a.to_owned(), b: b.to_owned(), inos }, b)
+    }
+
     /// Removing a folder is as many operations as there are names in it.
     fn remove(&self, path: TreePath<'_>) -> Result<()> {
         let mut all = vec![path.to_owned()];
@@ -263,7 +271,8 @@ impl Replay {
     }
 
     fn run(mut self, ops: &[Op]) -> Memory {
-        let moves = |op: &&Op| matches!(op, Op::Rename { .. } | Op::Remove { .. });
+        let moves =
+            |op: &&Op| matches!(op, Op::Rename { .. } | Op::Exchange { .. } | Op::Remove { .. });
         let order: Vec<&Op> = match self.cut {
             Cut::Reversed => {
                 let rest = ops.iter().filter(|op| !moves(op));
@@ -310,6 +319,11 @@ impl Replay {
             Op::Rename { from, to, ino } => {
                 self.is(from, *ino)?;
                 self.tree.rename(from.as_path(), to.as_path()).ok()
+            }
+            Op::Exchange { a, b, inos } => {
+                self.is(a, inos.0)?;
+                self.is(b, inos.1)?;
+                self.tree.exchange(a.as_path(), b.as_path()).ok()
             }
             Op::Remove { path, ino } => {
                 self.is(path, *ino)?;

@@ -15,7 +15,7 @@ use tranship::error::Result;
 use tranship::format::oci::Platform;
 use tranship::op::transfer::{self, OnConflict, Options, Outcome, Plan, Selection};
 use tranship::store::containerd::{NAMESPACE, SNAPSHOTTER, Writer};
-use tranship::store::overlay2::Overlay2;
+use tranship::store::overlay2::{self, Overlay2};
 use tranship::store::{Compression, Form, Progress, Source, Target, Writing};
 use tranship::tree::{Sink, Snapshots, Time, Tree};
 
@@ -90,6 +90,24 @@ impl Migration {
             platform: None,
             tell_rest: true,
         }
+    }
+
+    /// Returns a writer of the classic store in the data root that `sink` is.
+    pub(crate) fn classic(&self, sink: &Arc<dyn Sink>) -> Result<overlay2::Writer> {
+        let writing = Writing {
+            compression: self.compression,
+            snapshots: self.snapshots,
+            form: Form::Oci,
+            now: NOW,
+        };
+        overlay2::Writer::open(Arc::clone(sink), overlay2::DRIVER, writing)
+    }
+
+    /// Moves images to the classic store in the data root that `sink` is.
+    pub(crate) fn to_classic(&self, source: &dyn Source, sink: &Arc<dyn Sink>) -> Result<Outcome> {
+        let target = self.classic(sink)?;
+        let plan = self.plan(source, &target)?;
+        transfer::apply(&plan, source, &target, self.jobs, &())
     }
 
     pub(crate) fn plan(&self, source: &dyn Source, target: &dyn Target) -> Result<Plan> {

@@ -46,7 +46,7 @@ image empty =
 ";
 
 /// What a target may hold already.
-const BEFORE: &str = "
+pub(crate) const BEFORE: &str = "
 diff base
   dir  bin
   file bin/sh shell*300

@@ -13,7 +13,7 @@ impl Planner<'_> {
         let counts = &mut self.plan.layer_counts;
         if let Some(kept) = &chosen.kept {
             let layers = kept.blobs.iter().filter(|blob| media_type::is_layer(&blob.media_type));
-            for step in layers.filter_map(|blob| BlobStep::of(blob)) {
+            for step in layers.filter_map(BlobStep::of) {
                 if self.counted.insert(step.blob.0) {
                     let there = self.target.has_bytes(&step);
                     counts.total += 1;
