@@ -386,6 +386,27 @@ fn an_export_is_an_image_layout_that_docker_knows_too() {
 }
 
 #[test]
+fn what_was_exported_is_listed_as_a_store_of_its_own() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let tar = folder.path().join("all.tar");
+    let done = export(&["-o", path_text(&tar), "--json"]);
+    let report: Value = serde_json::from_slice(&done.stdout).expect("--json prints JSON");
+    let becomes: BTreeSet<_> = report["images"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|image| image["becomes"].as_str().expect("it was exported").to_owned())
+        .collect();
+    let listed: BTreeSet<_> = images_of(&tar, "layout").into_keys().collect();
+    assert_eq!(listed, becomes);
+    let status = json(&["status", path_text(&tar), "--json"]);
+    let [root] = status["roots"].as_array().expect("a list").as_slice() else { panic!("one root") };
+    assert_eq!((&root["next_start"], &root["stores"][0]["hidden"]), (&Value::Null, &false.into()));
+    let said = out(&tranship(&["status", path_text(&tar)]));
+    assert!(said.contains("no Docker starts here") && !said.contains("next start"), "{said}");
+}
+
+#[test]
 fn an_export_takes_what_is_asked_for_in_the_form_that_is_asked_for() {
     let folder = TempDir::new().expect("a temporary folder");
     let dir = folder.path().join("dir");

@@ -31,9 +31,10 @@ Examples:
   tranship images --filter hidden=true
   tranship images --filter 'reference=*/app:*' --digests
   tranship images --format 'table {{.Repository}}\\t{{.Size}}\\t{{.Store}}'
-  tranship images /mnt/old/docker --json")]
+  tranship images /mnt/old/docker --json
+  tranship images saved.tar            what docker save wrote")]
 pub(crate) struct Args {
-    /// Look at this data root instead of this host's own
+    /// Look at this data root, layout or archive instead of this host's own data root
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     path: Option<PathBuf>,
 

@@ -17,8 +17,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which way of keeping images a store is: one of Docker's two, or one for
-/// carrying them.
+/// Which way of keeping images a store is: one of Docker's two, or one for carrying them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]

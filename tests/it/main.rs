@@ -4,6 +4,7 @@
 
 mod again;
 mod bad_input;
+mod carried;
 mod classic;
 mod crash;
 mod full_disk;

@@ -150,7 +150,10 @@ fn images(prepared: &Prepared, inventory: &Inventory) -> Vec<MovedImage> {
         moved(&inventory.images[position], sizes[position], becomes, action)
     };
     let plan = &prepared.plan;
-    let becomes = plan.images.iter().map(|step| Some(step.kept.as_ref()?.target.blob()?.0));
+    let becomes = plan.images.iter().map(|step| match &step.kept {
+        Some(kept) => kept.target.blob().map(|blob| blob.0),
+        None => step.config.map(|config| config.0).filter(|_| prepared.keeps_configs()),
+    });
     let moves = plan.positions.iter().zip(becomes);
     let moves = moves.map(|(position, becomes)| row(*position, becomes, Action::Add));
     let there = plan

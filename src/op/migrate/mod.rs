@@ -185,6 +185,12 @@ impl Prepared {
         (self.root.stores[self.source].here.place.clone(), self.destination.name())
     }
 
+    /// Returns whether images have the digests of their configs as IDs in the target.
+    #[must_use]
+    pub fn keeps_configs(&self) -> bool {
+        !self.target.keeps_documents()
+    }
+
     /// Returns the configuration that the daemon reads, if one is known.
     #[must_use]
     pub fn config(&self) -> Option<&ConfigFile> {

@@ -7,7 +7,7 @@ use tranship::digest::Digest;
 use tranship::error::{ErrorKind, Result};
 use tranship::format::bbolt::{self, Db, Options};
 use tranship::format::containerd::value;
-use tranship::format::oci::Platform;
+use tranship::format::oci::{Descriptor, Platform};
 use tranship::model::{Finding, Inventory, Severity};
 use tranship::store::Source;
 use tranship::store::containerd::{Containerd, NAMESPACE, SNAPSHOTTER};
@@ -233,6 +233,51 @@ fn indexes_that_multiply() {
     crafted.name("bomb:1", INDEX, &bomb);
     let inventory = open(crafted.0).expect("both files are sound");
     assert_eq!(inventory.images.len(), 3);
+}
+
+/// Adds a label to the blob that `digest` names.
+fn label(tree: &Memory, digest: &str, key: &str, value: &str) {
+    daemon::edit(tree, META, |meta| {
+        let blob: [&[u8]; 5] = [b"v1", b"moby", b"content", b"blob", digest.as_bytes()];
+        let labels = meta.path_mut(&blob).bucket_mut(b"labels");
+        labels.put(key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    });
+}
+
+#[test]
+fn an_image_is_listed_with_all_it_consists_of() {
+    let sound = moved(SMALL, &Migration::default());
+    let tree = (*sound.tree).clone();
+    let classic = super::Classic::of(SMALL);
+    let layer = classic.diff_id("a").to_string();
+    const SOURCE: &str = "containerd.io/distribution.source.";
+    label(&tree, &layer, &format!("{SOURCE}docker.io"), "library/one,team/one");
+    label(&tree, &layer, &format!("{SOURCE}registry.example.com"), "x");
+    let target = sound.record("two:1").target.clone();
+    label(&tree, &target, "moby/build.ref.x", "{}");
+    let tree: Arc<dyn Tree> = Arc::new(tree);
+    let host = Platform { architecture: "amd64".to_owned(), ..Platform::default() };
+    let store = Containerd::open(tree, NAMESPACE, SNAPSHOTTER, &host).expect("sound");
+    let images = &store.inventory().images;
+    let image = images.iter().find(|image| image.id.to_string() == target).expect("two:1");
+    let contents = store.contents(image).expect("sound").expect("it keeps manifests");
+    let digests = |found: &[Descriptor]| -> Vec<String> {
+        found.iter().map(|one| one.digest.clone()).collect()
+    };
+    assert_eq!(digests(&contents.documents), std::slice::from_ref(&target));
+    let config = classic.config("two").to_string();
+    let upper = classic.diff_id("b").to_string();
+    assert_eq!(digests(&contents.blobs), [config, layer.clone(), upper]);
+    assert!(contents.absent.is_empty());
+    let document = store.document(image.id.to_string().parse().expect("a digest"));
+    let labels = document.expect("sound").labels;
+    assert_eq!(labels, [("moby/build.ref.x".to_owned(), "{}".to_owned())]);
+    let packed = store.packed(image.shown().expect("it can run")).expect("sound");
+    assert_eq!(packed.len(), 2);
+    assert_eq!((packed[0].blob.to_string(), packed[0].diff_id), (layer, classic.diff_id("a")));
+    let repositories = ["docker.io/library/one", "docker.io/team/one", "registry.example.com/x"];
+    assert_eq!(packed[0].repositories, repositories);
+    assert!(packed[1].repositories.is_empty());
 }
 
 /// What is done to the blob of a document, and what is said of it.

@@ -1,5 +1,6 @@
 //! Stores made from text, sinks that fail, and a judge of what a daemon would see.
 
+pub(crate) mod carried;
 pub(crate) mod classic;
 pub(crate) mod daemon;
 pub(crate) mod fault;

@@ -11,7 +11,7 @@ use super::{Options, Selection};
 use crate::error::{Error, Result};
 use crate::format::reference::Reference;
 use crate::model::{Image, Name, StoreKind};
-use crate::store::{ImageStep, Source};
+use crate::store::{ImageStep, PackedLayer, Source};
 
 /// Returns the names that images are given instead of their own, by their positions.
 ///
@@ -102,6 +102,21 @@ fn own_digests(image: &Image, digests: &[&Name]) -> Vec<String> {
     let bare = digests.iter().filter_map(|name| name.reference()).map(Reference::name);
     let bare: BTreeSet<String> = bare.filter(|name| !tagged.contains(name)).collect();
     bare.into_iter().map(|name| format!("{name}@{}", ImageStep::OWN_DIGEST)).collect()
+}
+
+/// Returns layers with their repositories called as the image's names call them: a containerd notes the
+/// host of a registry without its port.
+pub(super) fn with_ports(image: &Image, mut packed: Vec<PackedLayer>) -> Vec<PackedLayer> {
+    let names: BTreeSet<&Reference> = image.names.iter().filter_map(Name::reference).collect();
+    let host = |domain: &str| domain.split(':').next().unwrap_or_default().to_owned();
+    for repository in packed.iter_mut().flat_map(|layer| &mut layer.repositories) {
+        let same =
+            |name: &&&Reference| format!("{}/{}", host(name.domain()), name.path()) == *repository;
+        if let Some(name) = names.iter().find(same) {
+            *repository = name.name();
+        }
+    }
+    packed
 }
 
 /// Returns the names by digest that a pull into the classic store would have left: those of the

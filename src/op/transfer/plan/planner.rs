@@ -7,7 +7,7 @@ use super::whole::{Chosen, choose};
 use super::{Loss, OnConflict, Options, Originals, Plan, Present, Stay};
 use crate::digest::{BlobId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Result};
-use crate::model::{Image, Inventory, Name};
+use crate::model::{Finding, Image, Inventory, Name, Severity};
 use crate::store::{ImageStep, Source, Target};
 
 pub(super) struct Planner<'a> {
@@ -69,10 +69,16 @@ impl<'a> Planner<'a> {
             image.names.clone_from(given);
         }
         let (id, label) = (image.id, label(&image));
-        let chosen = match choose(image, self.source, self.target, self.options)? {
-            Ok(chosen) => chosen,
-            Err(why) => {
+        let chosen = match choose(image, self.source, self.target, self.options) {
+            Ok(Ok(chosen)) => chosen,
+            Ok(Err(why)) => {
                 self.plan.stays.push(Stay { what: label, why });
+                return Ok(());
+            }
+            Err(error) => {
+                let (code, severity) = ("image-damaged", Severity::DataLost);
+                self.plan.findings.push(Finding::of(code, severity, &error));
+                self.plan.stays.push(Stay { what: label, why: error.what().to_owned() });
                 return Ok(());
             }
         };

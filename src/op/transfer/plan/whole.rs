@@ -1,7 +1,7 @@
 //! What of an image moves: all of it, or one platform.
 
-use super::Options;
 use super::planner::{Planner, counted};
+use super::{Options, names};
 use crate::digest::{ChainId, ConfigId, Digest};
 use crate::error::Result;
 use crate::format::oci::Platform;
@@ -53,7 +53,7 @@ pub(super) fn choose(
         return Ok(Err("nothing in it can run".to_owned()));
     }
     let packed = match (target.keeps_documents(), shown) {
-        (false, Some(shown)) => source.packed(shown)?,
+        (false, Some(shown)) => names::with_ports(&image, source.packed(shown)?),
         _ => Vec::new(),
     };
     Ok(Ok(Chosen { config, kept, packed, image }))

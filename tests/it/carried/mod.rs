@@ -1,0 +1,5 @@
+//! Image layouts and archives as sources.
+
+mod archive;
+mod layout;
+mod recorded;
