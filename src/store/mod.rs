@@ -12,6 +12,7 @@ pub mod open;
 pub mod overlay2;
 mod progress;
 mod put;
+pub mod unpack;
 
 use std::io::BufRead;
 
