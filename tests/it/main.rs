@@ -14,4 +14,5 @@ mod stopped;
 mod support;
 mod taken_out;
 mod transfer;
+mod unpacked;
 mod written;
