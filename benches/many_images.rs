@@ -162,7 +162,7 @@ impl Stack {
         }
         let packed = GzEncoder::new(Vec::new(), flate2::Compression::default());
         let mut split = Writer::new(packed);
-        disassemble(&*tar, &mut split, &Apart::default())?;
+        disassemble(&*tar, &mut split, &Apart::default(), &mut ())?;
         fs::write(record.join("tar-split.json.gz"), split.into_inner().finish()?)?;
         self.unpack(root, &cache_id, text)?;
         self.diff_ids.push(diff_id);

@@ -24,7 +24,7 @@ fn layer((files, size): (usize, usize)) -> Vec<u8> {
 
 fn record(tar: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
-    disassemble(tar, &mut writer, &Apart::default()).expect("a sound tar");
+    disassemble(tar, &mut writer, &Apart::default(), &mut ()).expect("a sound tar");
     writer.into_inner()
 }
 

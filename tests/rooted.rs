@@ -6,13 +6,20 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
+use tranship::format::tar::watch;
+use tranship::store::Source as _;
+use tranship::store::overlay2::Overlay2;
+use tranship::store::unpack::{Rules, Same, Unpacker};
+use tranship::tree::{Live, LiveSink, Sink as _, TreePath, path};
 
 const WHY: &str = "the test's own folder";
 
@@ -78,7 +85,6 @@ fn err(output: &Output) -> String {
 /// Everything below `folder` but what may change while Docker is stopped: path, type, mode, owner,
 /// size, time and target.
 fn listing(folder: &Path) -> BTreeSet<String> {
-    use std::os::unix::fs::MetadataExt;
     let entries = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.expect(WHY));
     let line = |entry: walkdir::DirEntry| {
         let found = entry.metadata().expect(WHY);
@@ -270,4 +276,69 @@ fn an_interrupted_migration_says_so_and_goes_on_later() {
     assert!(root.staging().join("journal.json").exists(), "what is done is noted");
     assert_eq!(root.migrate(&[]).status.code(), Some(0));
     assert_eq!(root.images("containerd").len(), 11);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn layers_are_unpacked_on_a_disk_as_dockerd_did() {
+    let root = Root::unpack();
+    let place = root.folder.path().join("unpacked");
+    fs::create_dir(&place).expect(WHY);
+    let source = Overlay2::open(Arc::new(Live::open(&root.path()).expect(WHY)), "overlay2");
+    let source = source.expect("the recorded root");
+    for chain_id in source.inventory().layers.keys() {
+        let content = source.layer(*chain_id).expect("a layer of the root");
+        let folder = chain_id.hex();
+        let sink = LiveSink::open(&place).expect(WHY);
+        let mut unpacker =
+            Unpacker::new(&sink, path(&folder), Rules::docker()).expect("a free name");
+        watch(content.tar().expect("a tar"), &mut unpacker).expect("a sound tar");
+        let done = unpacker.finish().expect("room for it");
+        assert_eq!(done.allocated, du(&place, &[&folder]), "{chain_id}");
+        let live = Live::open(&place.join(&folder)).expect("it was made");
+        let (recorded, files) = content.files().expect("it is unpacked");
+        for (tree, folder) in [(&live as _, TreePath::ROOT), (recorded, files.as_path())] {
+            let mut same = Same::new(tree, folder, Rules::docker());
+            watch(content.tar().expect("a tar"), &mut same).expect("a sound tar");
+            assert!(same.finish().expect("it can be read"), "{chain_id}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_disk_takes_what_a_tar_says_as_the_daemons_make_it() {
+    let folder = TempDir::new_in("/var/tmp").expect(WHY);
+    let sink = LiveSink::open(folder.path()).expect(WHY);
+    let unpack = |name: &str, records: &[(&str, &[u8])], link: bool| {
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append_pax_extensions(records.iter().copied()).expect(WHY);
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        header.set_mode(0o4755);
+        tar.append_data(&mut header, "x", &b""[..]).expect(WHY);
+        if link {
+            header.set_entry_type(tar::EntryType::Link);
+            tar.append_link(&mut header, "y", "x").expect(WHY);
+        }
+        let tar = tar.into_inner().expect(WHY);
+        let mut unpacker = Unpacker::new(&sink, path(name), Rules::docker()).expect(WHY);
+        watch(&*tar, &mut unpacker)?;
+        unpacker.finish().map_err(std::io::Error::from)
+    };
+    let hole = |size: &'static [u8]| [("GNU.sparse.map", &b"0,0"[..]), ("GNU.sparse.size", size)];
+    let done = unpack("hole", &hole(b"1099511627776"), false).expect("a hole takes no room");
+    assert_eq!(done.apparent, 1 << 40);
+    assert!(done.allocated < 1 << 20, "{done:?}");
+    let error = unpack("large", &hole(b"9223372036854775807"), false).expect_err("too long");
+    assert!(error.to_string().contains("large/x"), "{error}");
+    let capability = b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    let records = [("SCHILY.xattr.security.capability", &capability[..])];
+    for (name, link, kept) in [("one", false, true), ("two", true, false)] {
+        unpack(name, &records, link).expect("a sound tar");
+        let xattrs = sink.tree().xattrs(path(&format!("{name}/x"))).expect("it was made");
+        assert_eq!(xattrs.contains_key(&b"security.capability"[..]), kept, "{name}: {xattrs:?}");
+        let found = fs::metadata(folder.path().join(name).join("x")).expect("it was made");
+        assert_eq!((found.mode() & 0o7777, found.nlink()), (0o4755, if link { 2 } else { 1 }));
+    }
 }

@@ -18,6 +18,7 @@ pub mod overlay2;
 mod packed;
 mod progress;
 mod put;
+pub mod unpack;
 
 use std::io::BufRead;
 

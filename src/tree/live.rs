@@ -201,6 +201,11 @@ impl Sink for LiveSink {
         self.attributes(path, attributes, matches!(special, Special::Symlink(_)))
     }
 
+    fn set_attributes(&self, path: TreePath<'_>, attributes: &Attributes) -> Result<()> {
+        let is_link = self.live.stat(path)?.kind == Kind::Symlink;
+        self.attributes(path, attributes, is_link).map(drop)
+    }
+
     fn link(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()> {
         let root = &self.live.root;
         self.io(to, root.link(from.as_bytes(), root, to.as_bytes()))
@@ -282,6 +287,10 @@ impl Write for LiveFile<'_> {
 }
 
 impl FileSink for LiveFile<'_> {
+    fn hole(&mut self, length: u64) -> io::Result<()> {
+        self.stream.skip(length)
+    }
+
     fn finish(self: Box<Self>) -> Result<u64> {
         let path = self.path.as_path();
         self.sink.io(path, self.stream.finish())?;

@@ -202,6 +202,17 @@ impl Inode {
     }
 }
 
+impl Attributes {
+    /// Changes what a file system changes: giving a file an owner, even the one it has, takes its
+    /// capabilities away (Linux fs/open.c chown_common).
+    fn change(&mut self, to: &Self) {
+        let mut xattrs = std::mem::take(&mut self.xattrs);
+        xattrs.remove(b"security.capability".as_slice());
+        xattrs.extend(to.xattrs.clone());
+        *self = Self { mtime: to.mtime.or(self.mtime), xattrs, ..*to };
+    }
+}
+
 impl Tree for Memory {
     fn origin(&self) -> &'static str {
         "memory"
@@ -285,6 +296,15 @@ impl Sink for Memory {
         self.at(path, |disk| disk.add(path, body, attributes)).map(|_| 0)
     }
 
+    fn set_attributes(&self, path: TreePath<'_>, attributes: &Attributes) -> Result<()> {
+        self.at(path, |disk| {
+            let ino = disk.ino(path)?;
+            let inode = disk.inodes.get_mut(&ino).filter(|inode| inode.body != Body::Dir);
+            inode.ok_or(io::ErrorKind::IsADirectory)?.attributes.change(attributes);
+            Ok(())
+        })
+    }
+
     fn link(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()> {
         self.at(to, |disk| {
             let ino = disk.ino(from)?;
@@ -343,7 +363,17 @@ impl Write for MemoryFile<'_> {
     }
 }
 
+/// The longest hole: memory has no holes.
+const HOLE_LIMIT: u64 = 1 << 30;
+
 impl FileSink for MemoryFile<'_> {
+    fn hole(&mut self, length: u64) -> io::Result<()> {
+        match length <= HOLE_LIMIT {
+            true => io::copy(&mut io::repeat(0).take(length), self).map(drop),
+            false => Err(io::ErrorKind::FileTooLarge.into()),
+        }
+    }
+
     fn finish(self: Box<Self>) -> Result<u64> {
         let gone = io::ErrorKind::NotFound;
         let path = self.path.as_path();

@@ -21,7 +21,7 @@ pub use live::{Live, LiveSink};
 pub use many::{THREADS, many};
 pub use memory::Memory;
 pub use path::{TreePath, TreePathBuf, path};
-pub use resolve::{clean, resolve};
+pub use resolve::{clean, resolve, resolve_folder};
 pub use sub::{Sub, SubSink};
 pub use tar::{TarSink, TarTree};
 pub use walk::walk;
@@ -235,6 +235,11 @@ pub enum Share {
 
 /// A file being written. Nothing is promised before [`finish`](FileSink::finish).
 pub trait FileSink: Write + Send {
+    /// Goes on after `length` bytes that read as zeros, and take no room where there can be holes.
+    fn hole(&mut self, length: u64) -> io::Result<()> {
+        io::copy(&mut io::repeat(0).take(length), self).map(drop)
+    }
+
     /// Ends the file and gives it its attributes; returns the bytes it takes on disk.
     fn finish(self: Box<Self>) -> Result<u64>;
 }
@@ -276,6 +281,10 @@ pub trait Sink: Send + Sync {
 
     /// Makes a link, device, pipe or socket; returns the bytes it takes on disk.
     fn put(&self, path: TreePath<'_>, special: &Special, attributes: &Attributes) -> Result<u64>;
+
+    /// Gives what is at `path` and is no directory other attributes; of its extended ones, those that
+    /// are not named stay.
+    fn set_attributes(&self, path: TreePath<'_>, attributes: &Attributes) -> Result<()>;
 
     /// Gives the file at `from` a second name.
     fn link(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()>;

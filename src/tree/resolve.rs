@@ -1,10 +1,13 @@
 //! Links followed inside a folder, as a process whose root the folder is would follow them.
 
-use super::{Kind, Tree, TreePath, TreePathBuf};
+use super::{Kind, Tree, TreePath, TreePathBuf, optional};
 use crate::error::{Error, Result};
 
 /// The kernel's own limit (linux/namei.h MAXSYMLINKS).
 const MOST_LINKS: u32 = 40;
+
+/// The kernel follows no longer one (linux/limits.h PATH_MAX).
+const LONGEST_LINK: usize = 4096;
 
 /// Returns the path below `root` that `path` leads to when every link on the way is followed, `root`
 /// being `/` for links and `..` alike. `path` is whatever a tar or a link says.
@@ -12,6 +15,37 @@ const MOST_LINKS: u32 = 40;
 /// # Errors
 /// What the tree says, and too many links.
 pub fn resolve(tree: &dyn Tree, root: TreePath<'_>, path: &[u8]) -> Result<TreePathBuf> {
+    follow(tree, root, path, &mut |here| Ok(Some(tree.stat(here)?.kind == Kind::Symlink)))?
+        .ok_or_else(|| Error::corrupt(tree.place(root), "a name that is not a name"))
+}
+
+/// Returns the folder below `root` that `path` leads to, links followed as [`resolve`] does; nothing
+/// if something else is where a folder should be. What is not there counts as a folder that is still
+/// to be made.
+///
+/// # Errors
+/// What the tree says, and too many links.
+pub fn resolve_folder(
+    tree: &dyn Tree,
+    root: TreePath<'_>,
+    path: &[u8],
+) -> Result<Option<TreePathBuf>> {
+    follow(tree, root, path, &mut |here| {
+        Ok(match optional(tree.stat(here))?.map(|found| found.kind) {
+            Some(Kind::Symlink) => Some(true),
+            Some(Kind::Dir) | None => Some(false),
+            Some(_) => None,
+        })
+    })
+}
+
+/// Follows every link on the way; `is_link` says whether there is one, or that it goes no further.
+fn follow(
+    tree: &dyn Tree,
+    root: TreePath<'_>,
+    path: &[u8],
+    is_link: &mut dyn FnMut(TreePath<'_>) -> Result<Option<bool>>,
+) -> Result<Option<TreePathBuf>> {
     let mut done: Vec<Vec<u8>> = Vec::new();
     let mut todo: Vec<Vec<u8>> = names(path);
     let mut links = 0;
@@ -23,21 +57,27 @@ pub fn resolve(tree: &dyn Tree, root: TreePath<'_>, path: &[u8]) -> Result<TreeP
         done.push(name);
         let here = below(root, &done)
             .ok_or_else(|| Error::corrupt(tree.place(root), "a name with a zero byte in it"))?;
-        if tree.stat(here.as_path())?.kind != Kind::Symlink {
-            continue;
+        match is_link(here.as_path())? {
+            Some(true) => {}
+            Some(false) => continue,
+            None => return Ok(None),
         }
         links += 1;
         if links > MOST_LINKS {
             return Err(Error::corrupt(tree.place(here.as_path()), "too many links in one path"));
         }
         let target = tree.read_link(here.as_path())?;
+        if target.len() > LONGEST_LINK {
+            let what = format!("a link to {} bytes of path", target.len());
+            return Err(Error::corrupt(tree.place(here.as_path()), what));
+        }
         done.pop();
         if target.starts_with(b"/") {
             done.clear();
         }
         todo.extend(names(&target));
     }
-    below(root, &done).ok_or_else(|| Error::corrupt(tree.place(root), "a name that is not a name"))
+    Ok(below(root, &done))
 }
 
 /// Returns the plain path that `path` spells if no link is followed: what [`resolve`] gives where
@@ -98,6 +138,25 @@ mod tests {
         }
         assert!(at("../secret").expect_err("there is no root/secret").is_missing());
         assert!(at("loop").expect_err("a loop").what().contains("too many links"));
+    }
+
+    #[test]
+    fn a_folder_may_be_missing_and_nothing_else_may_be_in_its_place() {
+        let tree = tree();
+        for (spelled, meant) in [
+            ("lib", Some("root/usr/lib")),
+            ("lib/new/deep", Some("root/usr/lib/new/deep")),
+            ("lib/new/../../x", Some("root/usr/x")),
+            ("../../gone", Some("root/gone")),
+            ("", Some("root")),
+            ("usr/lib/x", None),
+            ("abs", None),
+            ("abs/y", None),
+        ] {
+            let found = resolve_folder(&tree, path("root"), spelled.as_bytes()).expect(spelled);
+            assert_eq!(found.as_ref().map(TreePathBuf::as_path), meant.map(path), "{spelled}");
+        }
+        resolve_folder(&tree, path("root"), b"loop/x").expect_err("a loop");
     }
 
     #[test]

@@ -194,6 +194,10 @@ impl Sink for SubSink {
         self.sink.put(self.at(path).as_path(), special, attributes)
     }
 
+    fn set_attributes(&self, path: TreePath<'_>, attributes: &Attributes) -> Result<()> {
+        self.sink.set_attributes(self.at(path).as_path(), attributes)
+    }
+
     fn link(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()> {
         self.sink.link(self.at(from).as_path(), self.at(to).as_path())
     }

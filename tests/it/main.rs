@@ -16,4 +16,5 @@ mod stopped;
 mod support;
 mod taken_out;
 mod transfer;
+mod unpacked;
 mod written;

@@ -11,6 +11,7 @@ mod header;
 mod pax;
 mod read;
 mod sparse;
+mod watch;
 
 use std::borrow::Cow;
 
@@ -18,6 +19,7 @@ pub use header::decode;
 pub use pax::push_record;
 pub use read::{Next, Reader};
 pub use sparse::Chunk;
+pub use watch::{Watch, watch};
 
 /// The unit of a tar archive: headers take whole blocks, and data is padded to them.
 pub const BLOCK: usize = 512;

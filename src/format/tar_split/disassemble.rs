@@ -8,16 +8,12 @@ use std::io::{self, Read, Write};
 
 use super::paths::{Apart, Paths};
 use super::{Crc, Writer};
-use crate::format::tar::{Next, Reader, long};
+use crate::format::tar::{self, Member, Watch, long};
 
 /// The most bytes of one segment, but for a member's headers, which are not divided.
 ///
 /// vbatts/tar-split tar/asm/disassemble.go paddingChunkSize
 const SEGMENT: usize = 1 << 20;
-
-/// Where Docker divides what follows the end of the archive: it takes what one read gives, which is as
-/// much as Go decompresses at once.
-const TRAILING: usize = 32 << 10;
 
 /// What was taken apart.
 #[derive(Clone, Debug)]
@@ -31,54 +27,38 @@ pub struct Summary {
     pub replaced: Apart,
 }
 
-/// Takes `tar` apart into entries of `out`; data at `apart` goes into segments.
+/// Takes `tar` apart into entries of `out`; data at `apart` goes into segments. `watch` sees the same
+/// tar on the way.
 ///
 /// Reads to the end of the input, in memory that is bounded but for some bytes for each path.
 ///
 /// # Errors
-/// Those of input and output, and a [`DecodeError`](crate::error::DecodeError) for what is no tar.
+/// Those of input, output and watcher, and a [`DecodeError`](crate::error::DecodeError) for what is no
+/// tar.
 pub fn disassemble<W: Write>(
     tar: impl Read,
     out: &mut Writer<W>,
     apart: &Apart,
+    watch: &mut dyn Watch,
 ) -> io::Result<Summary> {
-    let mut tar = Reader::new(tar);
-    let mut cut = Cut { out, pending: Vec::new() };
-    let mut paths = Paths::new(apart);
-    let (mut name, mut in_files) = (Vec::new(), 0u64);
-    loop {
-        cut.bytes(tar.padding()?)?;
-        let member = match tar.member()? {
-            Next::Member(member) => member,
-            Next::End(blocks) => {
-                cut.bytes(blocks)?;
-                break;
-            }
-        };
-        cut.headers(member.raw)?;
-        let placed = paths.place(&member);
-        name.clear();
-        name.extend_from_slice(&member.path);
-        if placed.in_file {
-            in_files = member.stored.saturating_add(in_files);
-            cut.file(&name, &mut tar)?;
-            continue;
-        }
-        if placed.named {
-            cut.flush()?;
-            cut.out.file(&name, None)?;
-        }
-        cut.data(&mut tar)?;
-    }
-    cut.flush()?;
-    cut.rest(&mut tar)?;
-    Ok(Summary { size: tar.offset(), in_files, replaced: paths.replaced() })
+    let paths = Paths::new(apart);
+    let mut cut =
+        Cut { out, paths, pending: Vec::new(), name: Vec::new(), file: None, in_files: 0 };
+    let size = tar::watch(tar, &mut (&mut cut, watch))?;
+    Ok(Summary { size, in_files: cut.in_files, replaced: cut.paths.replaced() })
 }
 
-/// Gathers bytes into segments.
+/// Gathers bytes into segments, and leaves data that is in files to them.
 struct Cut<'a, W> {
     out: &'a mut Writer<W>,
+    paths: Paths<'a>,
+    /// The segment so far.
     pending: Vec<u8>,
+    /// The member's path.
+    name: Vec<u8>,
+    /// Checksum and size of the member's data so far, if a file has it.
+    file: Option<(Crc, u64)>,
+    in_files: u64,
 }
 
 impl<W: Write> Cut<'_, W> {
@@ -108,40 +88,54 @@ impl<W: Write> Cut<'_, W> {
         self.pending.clear();
         Ok(())
     }
+}
 
-    /// Puts the member's data into segments.
-    fn data<R: Read>(&mut self, tar: &mut Reader<R>) -> io::Result<()> {
-        loop {
-            match tar.data()? {
-                [] => return Ok(()),
-                piece => self.bytes(piece)?,
+impl<W: Write> Watch for Cut<'_, W> {
+    fn member(&mut self, member: &Member<'_>) -> io::Result<()> {
+        self.headers(member.raw)?;
+        let placed = self.paths.place(member);
+        if placed.in_file {
+            self.flush()?;
+            self.in_files = member.stored.saturating_add(self.in_files);
+            self.file = Some((Crc::default(), 0));
+            self.name.clear();
+            self.name.extend_from_slice(&member.path);
+        } else if placed.named {
+            self.flush()?;
+            self.out.file(&member.path, None)?;
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, piece: &[u8]) -> io::Result<()> {
+        match &mut self.file {
+            None => self.bytes(piece),
+            Some((crc, size)) => {
+                crc.update(piece);
+                *size = long(piece.len()).saturating_add(*size);
+                Ok(())
             }
         }
     }
 
-    /// Leaves the member's data to a file.
-    fn file<R: Read>(&mut self, name: &[u8], tar: &mut Reader<R>) -> io::Result<()> {
-        self.flush()?;
-        let (mut crc, mut size) = (Crc::default(), 0u64);
-        loop {
-            match tar.data()? {
-                [] => return self.out.file(name, Some((size, crc.finish()))),
-                piece => {
-                    crc.update(piece);
-                    size = long(piece.len()).saturating_add(size);
-                }
-            }
+    fn end(&mut self) -> io::Result<()> {
+        match self.file.take() {
+            Some((crc, size)) => self.out.file(&self.name, Some((size, crc.finish()))),
+            None => Ok(()),
         }
     }
 
-    /// Puts everything behind the archive's end into segments.
-    fn rest<R: Read>(&mut self, tar: &mut Reader<R>) -> io::Result<()> {
-        loop {
-            match tar.rest(TRAILING)? {
-                [] => return Ok(()),
-                piece => self.out.segment(piece)?,
-            }
-        }
+    fn padding(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes(bytes)
+    }
+
+    fn last_blocks(&mut self, blocks: &[u8]) -> io::Result<()> {
+        self.bytes(blocks)?;
+        self.flush()
+    }
+
+    fn rest(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.segment(bytes)
     }
 }
 
@@ -156,7 +150,7 @@ mod tests {
         let mut apart = Apart::default();
         for _ in 0..2 {
             let mut out = Writer::new(Vec::new());
-            let summary = disassemble(tar, &mut out, &apart).expect("a sound tar");
+            let summary = disassemble(tar, &mut out, &apart, &mut ()).expect("a sound tar");
             assert_eq!(summary.size, tar.len() as u64);
             if summary.replaced.is_empty() {
                 return out.into_inner();
@@ -276,7 +270,7 @@ mod tests {
         let tar = Tar::default().file("x", &data).zeros(2).bytes(&data).0;
         assert!(together(&apart(&tar), &[("x", &data)]) == tar);
         let mut out = Writer::new(Vec::new());
-        disassemble(tar.as_slice(), &mut out, &Apart::everything()).expect("a sound tar");
+        disassemble(tar.as_slice(), &mut out, &Apart::everything(), &mut ()).expect("a sound tar");
         assert!(together(&out.into_inner(), &[]) == tar);
     }
 
@@ -285,7 +279,7 @@ mod tests {
         let tar = Tar::default().file("a", &[1; 2000]).0;
         for length in [1, 511, 513, 2511] {
             let mut out = Writer::new(Vec::new());
-            let error = disassemble(&tar[..length], &mut out, &Apart::default());
+            let error = disassemble(&tar[..length], &mut out, &Apart::default(), &mut ());
             let error = error.expect_err("cut").downcast::<crate::error::DecodeError>();
             assert!(error.is_ok(), "cut at {length}");
         }
@@ -296,7 +290,7 @@ mod tests {
     fn the_text_is_docker_s() {
         let mut out = Writer::new(Vec::new());
         let tar = Tar::default().dir("d/").file("d/hello", b"hello\n").zeros(20).0;
-        disassemble(tar.as_slice(), &mut out, &Apart::default()).expect("a sound tar");
+        disassemble(tar.as_slice(), &mut out, &Apart::default(), &mut ()).expect("a sound tar");
         let text = String::from_utf8(out.into_inner()).expect("JSON");
         let shape: Vec<&str> = text
             .lines()

@@ -131,6 +131,11 @@ impl Sink for TarSink {
         self.archive().put(path, special, attributes).map_err(|error| self.fail(path, error))
     }
 
+    fn set_attributes(&self, path: TreePath<'_>, _: &Attributes) -> Result<()> {
+        let what = "what is in a tar cannot get other attributes";
+        Err(Error::unsupported(self.nothing.place(path), what))
+    }
+
     fn link(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()> {
         self.archive().link(from, to).map_err(|error| self.fail(to, error))
     }

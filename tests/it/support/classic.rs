@@ -360,7 +360,8 @@ impl Diff {
 pub(crate) fn record(tar: &[u8]) -> Vec<u8> {
     let out = GzEncoder::new(Vec::new(), flate2::Compression::default());
     let mut writer = tar_split::Writer::new(out);
-    tar_split::disassemble(tar, &mut writer, &tar_split::Apart::default()).expect("a sound tar");
+    tar_split::disassemble(tar, &mut writer, &tar_split::Apart::default(), &mut ())
+        .expect("a sound tar");
     writer.into_inner().finish().expect("a vector takes every write")
 }
 

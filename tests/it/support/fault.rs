@@ -58,6 +58,7 @@ enum Op {
     MakeDir { path: TreePathBuf, mode: u16, ino: u64 },
     FinishDir { path: TreePathBuf, attributes: Attributes, ino: u64 },
     Put { path: TreePathBuf, special: Special, attributes: Attributes, ino: u64 },
+    SetAttributes { path: TreePathBuf, attributes: Attributes, ino: u64 },
     Link { from: TreePathBuf, to: TreePathBuf, ino: u64 },
     Rename { from: TreePathBuf, to: TreePathBuf, ino: u64 },
     Exchange { a: TreePathBuf, b: TreePathBuf, inos: (u64, u64) },
@@ -171,6 +172,13 @@ impl Sink for FaultSink {
         let (at, special, attributes) = (path.to_owned(), special.clone(), attributes.clone());
         self.note(|ino| Op::Put { path: at, special, attributes, ino }, path)?;
         Ok(size)
+    }
+
+    fn set_attributes(&self, path: TreePath<'_>, attributes: &Attributes) -> Result<()> {
+        self.count("set_attributes", path, false)?;
+        self.live.set_attributes(path, attributes)?;
+        let (at, attributes) = (path.to_owned(), attributes.clone());
+        self.note(|ino| Op::SetAttributes { path: at, attributes, ino }, path)
     }
 
     fn link(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()> {
@@ -311,6 +319,10 @@ impl Replay {
             Op::FinishDir { path, attributes, ino } => {
                 self.is(path, *ino)?;
                 self.tree.finish_dir(path.as_path(), attributes).ok().map(drop)
+            }
+            Op::SetAttributes { path, attributes, ino } => {
+                self.is(path, *ino)?;
+                self.tree.set_attributes(path.as_path(), attributes).ok()
             }
             Op::Link { from, to, ino } => {
                 self.is(from, *ino)?;
