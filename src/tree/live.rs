@@ -239,7 +239,14 @@ impl Sink for LiveSink {
     }
 
     fn exchange(&self, a: TreePath<'_>, b: TreePath<'_>) -> Result<()> {
-        self.io(b, self.live.root.exchange(a.as_bytes(), b.as_bytes()))
+        use io::ErrorKind::{CrossesDevices, InvalidInput, Unsupported};
+        match self.live.root.exchange(a.as_bytes(), b.as_bytes()) {
+            Err(error) if [CrossesDevices, InvalidInput, Unsupported].contains(&error.kind()) => {
+                let what = "this file system cannot exchange two folders in one step";
+                Err(Error::unsupported(self.live.place(b), what))
+            }
+            answer => self.io(b, answer),
+        }
     }
 
     fn remove(&self, path: TreePath<'_>) -> Result<()> {

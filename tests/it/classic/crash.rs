@@ -1,20 +1,22 @@
 //! Writing may die at any operation: the store is the old one or the new one, and the next run goes on
 //! from there.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 use tranship::digest::{ChainId, Digest};
 use tranship::op::transfer::OnConflict;
 use tranship::store::Source as _;
 use tranship::store::overlay2::Overlay2;
-use tranship::tree::{Memory, Sink, Tree as _};
+use tranship::tree::{Memory, Sink, Tree as _, TreePath, path};
 
 use super::seen::{LAYERS, Seen, leftovers, look, names};
 use super::{Root, sink};
 use crate::support::classic::Classic;
 use crate::support::fault::{Cut, Fault, FaultSink, Random};
 use crate::support::scene::{BEFORE, STORE};
+use crate::support::seen::listing;
 use crate::support::source::Counting;
 use crate::support::{Migration, nothing_is, open};
 
@@ -36,13 +38,16 @@ struct Scene {
     /// All that may be seen: first the old, last the new.
     states: Vec<Seen>,
     operations: usize,
+    /// What was looked at: many crashes leave the same.
+    tried: Mutex<HashSet<Digest>>,
 }
 
 impl Scene {
     fn new(base: Memory, migration: Migration) -> Self {
         let store = open(&Arc::new(Classic::of(STORE).tree()));
         let old = look(&Arc::new(base.clone())).expect("a sound root");
-        let mut scene = Self { store, migration, base, states: vec![old], operations: 0 };
+        let (states, tried) = (vec![old], Mutex::default());
+        let mut scene = Self { store, migration, base, states, operations: 0, tried };
         let (whole, ended) = scene.disturbed(&scene.base, Fault::Never);
         ended.expect("nothing fails");
         let tree = Arc::new(whole.after(Cut::Kill));
@@ -63,6 +68,17 @@ impl Scene {
         let seen = look(tree)?;
         let known = self.states.contains(&seen);
         if known { Ok(()) } else { Err(format!("neither old nor new: {seen:?}")) }
+    }
+
+    /// Looks at what a crash left, and what the next run makes of it.
+    fn holds(&self, tree: &Arc<Memory>) -> Result<(), String> {
+        let left = Digest::of(listing(&**tree, TreePath::ROOT).join("\n").as_bytes());
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tried.insert(left) {
+            return Ok(());
+        }
+        drop(tried);
+        self.is_whole(tree).and_then(|()| self.completes(tree))
     }
 
     /// The next run makes all that an undisturbed one does, reads no layer again that layerdb has, and
@@ -91,7 +107,7 @@ impl Scene {
             let (dead, _) = self.disturbed(&self.base, Fault::Dies(n));
             let wrong = CUTS.iter().filter_map(|cut| {
                 let tree = Arc::new(dead.after(*cut));
-                let result = self.is_whole(&tree).and_then(|()| self.completes(&tree));
+                let result = self.holds(&tree);
                 told(&dead, *cut, result)
             });
             wrong.collect()
@@ -108,7 +124,7 @@ impl Scene {
                 let again = CUTS[random.below(CUTS.len() as u64) as usize];
                 let (second, _) = self.disturbed(&first.after(cut), Fault::Dies(m));
                 let tree = Arc::new(second.after(again));
-                let result = self.is_whole(&tree).and_then(|()| self.completes(&tree));
+                let result = self.holds(&tree);
                 told(&second, again, result).map(|what| format!("{n}, {cut:?}, then {what}"))
             });
             wrong.collect()
@@ -187,7 +203,7 @@ fn what_is_left_of_other_layers_goes_too() {
         Migration::default().to_classic(&other, &sink(&tree)).expect("nothing fails");
         assert_eq!(leftovers(&*tree), [""; 0], "operation {n}");
         for hex in chains {
-            tree.stat(tranship::tree::path(&format!("{LAYERS}/{hex}"))).expect("it was done");
+            tree.stat(path(&format!("{LAYERS}/{hex}"))).expect("it was done");
         }
     }
     assert!(scene.store.inventory().layers.len() > 2);

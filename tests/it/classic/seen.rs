@@ -138,7 +138,6 @@ fn folder_holds(
         lower.push(format!("l/{}", below.link));
         next = below.parent.as_ref();
         if lower.len() == 1 && !is(&format!("{}/committed", below.folder), Kind::File) {
-            // Layers that the test made itself have no marks, as long as nothing was put on them.
             return Err(format!("its parent {parent} is not marked"));
         }
     }

@@ -130,7 +130,10 @@ impl Writer {
         let (mut links, mut next) = (Vec::new(), parent);
         while let Some(chain_id) = next.filter(|_| links.len() < MOST_LAYERS) {
             let Some(below) = planned.get(&chain_id) else {
-                links.extend(self.links_of(chain_id)?);
+                let below = self.links_of(chain_id).map_err(|error| {
+                    error.hint("the layer below is damaged: `docker rmi` what stands on it first")
+                })?;
+                links.extend(below);
                 break;
             };
             links.push(below.link);
@@ -158,8 +161,7 @@ impl Writer {
             let path = folder.as_path().child(name.as_bytes()).unwrap_or_default();
             (optional(read_within(tree, path.as_path(), VALUE_LIMIT)), tree.place(path.as_path()))
         });
-        let missing = Error::missing(own.1.clone(), "the layer below has no short link")
-            .hint("pull an image with that layer again");
+        let missing = Error::missing(own.1.clone(), "the layer below has no short link");
         let own = Link::parse(&own.0?.ok_or(missing)?).map_err(|error| error.at(own.1))?;
         let mut links = vec![own];
         if let Some(bytes) = lower.0? {
