@@ -113,6 +113,12 @@ pub trait LayerContent: Send + Sync {
 
     /// Returns the folder that holds the layer unpacked in overlayfs form, if there is one.
     fn files(&self) -> Option<(&dyn Tree, TreePathBuf)>;
+
+    /// Returns whether the tar is put together from those very files, so that verifying it verifies
+    /// them. Elsewhere the folder may hold another thing than the tar.
+    fn tar_is_of_files(&self) -> bool {
+        false
+    }
 }
 
 /// A manifest, index or config as its bytes, with what the store noted of it.

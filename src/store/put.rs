@@ -161,3 +161,31 @@ impl<'a> Meter<'a> {
         self.progress.advance(std::mem::take(&mut self.left));
     }
 }
+
+/// A tar whose bytes are told of as they are read.
+pub(super) struct Metered<'a> {
+    tar: Box<dyn io::BufRead + Send + 'a>,
+    meter: Meter<'a>,
+}
+
+impl<'a> Metered<'a> {
+    /// Returns a reader of `tar` that tells of `planned` bytes in all.
+    pub(super) fn new(
+        tar: Box<dyn io::BufRead + Send + 'a>,
+        planned: u64,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        Self { tar, meter: Meter { progress, left: planned } }
+    }
+}
+
+impl io::Read for Metered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.tar.read(buffer)?;
+        match read {
+            0 if !buffer.is_empty() => self.meter.end(),
+            _ => self.meter.advance(read as u64)?,
+        }
+        Ok(read)
+    }
+}

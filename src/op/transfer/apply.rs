@@ -140,7 +140,13 @@ impl<'a> Work<'a> {
     ) -> Self {
         let layers = plan.layers.iter().map(Step::Layer);
         let mut steps: Vec<_> = layers.chain(plan.blobs.iter().map(Step::Blob)).collect();
-        steps.sort_by_key(|step| std::cmp::Reverse(step.size()));
+        // What must be unpacked is, for some targets, unpacked on what is below it.
+        let is_packed = |step: &LayerStep| {
+            source.layer(step.from).is_ok_and(|content| !content.tar_is_of_files())
+        };
+        if !plan.layers.first().is_some_and(is_packed) {
+            steps.sort_by_key(|step| std::cmp::Reverse(step.size()));
+        }
         Self {
             steps,
             source,

@@ -48,6 +48,13 @@ pub(super) struct Found {
     pub(super) records: Records,
 }
 
+impl Found {
+    /// Returns the folders of the snapshots that images stand on.
+    pub(super) fn folders(&self) -> HashMap<ChainId, u64> {
+        self.layers.iter().filter_map(|(id, at)| Some((*id, at.folder?))).collect()
+    }
+}
+
 impl Containerd {
     /// Reads the containerd root `tree` for one namespace and snapshotter. `host` is the platform that
     /// is shown first of an image with several.

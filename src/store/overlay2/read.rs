@@ -137,6 +137,10 @@ impl LayerContent for Content<'_> {
         Ok(Box::new(Verified::new(tarball, self.entry.diff_id.0, place)))
     }
 
+    fn tar_is_of_files(&self) -> bool {
+        true
+    }
+
     fn files(&self) -> Option<(&dyn Tree, TreePathBuf)> {
         Some((&*self.store.tree, self.files.clone()))
     }

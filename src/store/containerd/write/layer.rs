@@ -1,14 +1,14 @@
 //! One layer: its blob, and its files as snapshots.
 
-use super::super::journal::{DoneBlob, DoneSnapshot};
+use super::super::journal::DoneBlob;
 use super::super::layout;
 use super::Writer;
+use super::snapshot::Layer;
 use crate::digest::{BlobId, ChainId, Digest};
 use crate::error::{Error, Result};
-use crate::format::overlay::Mark;
-use crate::store::put::{Blobs, verify};
-use crate::store::{BlobStep, Damage, LayerContent, LayerStep, Progress, Source};
-use crate::tree::{Attributes, Copying, Entry, Metadata, TreePath, TreePathBuf, copy};
+use crate::store::put::Blobs;
+use crate::store::{BlobStep, Damage, LayerStep, Progress, Source};
+use crate::tree::{Attributes, TreePath, TreePathBuf};
 
 impl Writer {
     /// Makes the folders that layers are put into, takes back what an interrupted run left, and hands
@@ -18,7 +18,8 @@ impl Writer {
         self.take_back()?;
         let (mut next, there) = self.folders()?;
         let mut state = self.state();
-        for (chain_id, _) in steps.iter().flat_map(|step| &step.chains) {
+        for (chain_id, parent) in steps.iter().flat_map(|step| &step.chains) {
+            state.parents.insert(*chain_id, *parent);
             if !there.contains(chain_id) {
                 state.folders.insert(*chain_id, next);
                 next = next.saturating_add(1);
@@ -48,7 +49,7 @@ impl Writer {
         Ok(())
     }
 
-    fn make_dir(&self, path: TreePath<'_>, mode: u16) -> Result<()> {
+    pub(super) fn make_dir(&self, path: TreePath<'_>, mode: u16) -> Result<()> {
         self.sink.make_dir(path, mode)
     }
 
@@ -66,21 +67,23 @@ impl Writer {
         } else if step.blob {
             verified = self.put_blob(step, source, progress, &mut damage)?;
         }
-        for (chain_id, folder, is_base) in chains {
+        for (chain_id, folder, parent) in chains {
             if damage.blob || damage.chains.iter().any(|(known, _)| *known == chain_id) {
                 continue;
             }
-            let put = || -> Result<DoneSnapshot> {
-                let content = source.layer(chain_id)?;
-                if verified != Some(chain_id) {
-                    verify(step, &*content, &*self.sink, progress)?;
-                }
-                let place = self.stage.snapshot(chain_id, folder);
-                self.put_snapshot(place.as_path(), is_base, &*content)
+            let is_verified = verified == Some(chain_id);
+            let place = self.stage.snapshot(chain_id, folder);
+            self.state().begun.insert(chain_id);
+            let put = source.layer(chain_id).and_then(|content| {
+                let layer = Layer { step, content: &*content, progress, parent, is_verified };
+                self.put_snapshot(place.as_path(), &layer)
                     .inspect_err(|_| drop(self.sink.remove(place.as_path())))
-            };
-            match put() {
-                Ok(snapshot) => _ = self.state().journal.snapshots.insert(chain_id, snapshot),
+            });
+            let mut state = self.state();
+            state.begun.remove(&chain_id);
+            self.ended.notify_all();
+            match put {
+                Ok(snapshot) => _ = state.journal.snapshots.insert(chain_id, snapshot),
                 Err(error) => damage.note(chain_id, error)?,
             }
         }
@@ -144,60 +147,21 @@ impl Writer {
         }
     }
 
-    /// Returns whether the blob is done, and the snapshots that are not: chain, folder, and whether it
-    /// is a base layer's.
-    fn undone(&self, step: &LayerStep) -> (bool, Vec<(ChainId, u64, bool)>) {
+    /// Returns whether the blob is done, and the snapshots that are not: chain, folder, and the chain
+    /// below.
+    fn undone(&self, step: &LayerStep) -> (bool, Vec<(ChainId, u64, Option<ChainId>)>) {
         let state = self.state();
         let undone = |(chain_id, parent): &(ChainId, Option<ChainId>)| {
             let folder = *state.folders.get(chain_id)?;
             let done = state.journal.snapshots.contains_key(chain_id);
-            (!done).then_some((*chain_id, folder, parent.is_none()))
+            (!done).then_some((*chain_id, folder, *parent))
         };
         let chains = step.chains.iter().filter_map(undone).collect();
         (state.journal.blobs.contains_key(&step.diff_id), chains)
     }
 
-    fn put_snapshot(
-        &self,
-        snapshot: TreePath<'_>,
-        is_base: bool,
-        content: &dyn LayerContent,
-    ) -> Result<DoneSnapshot> {
-        let (tree, from) = content.files().ok_or_else(|| {
-            let place = self.sink.tree().place(snapshot);
-            Error::unsupported(place, "the layer is not unpacked in its store")
-        })?;
-        self.sink.remove(snapshot)?;
-        self.make_dir(snapshot, 0o700)?;
-        let [files, work] =
-            ["fs", "work"].map(|name| snapshot.child(name.as_bytes()).unwrap_or_default());
-        let copying = Copying {
-            snapshots: self.writing.snapshots,
-            // containerd extracts a base layer without overlayfs, where a whiteout removes nothing
-            // and leaves nothing (containerd v2 core/diff/apply/apply_linux.go).
-            skip: &|entry: &Entry| is_base && Metadata::is_whiteout(&entry.metadata),
-            skip_xattr: &|key: &[u8]| is_left_behind(key, is_base),
-        };
-        let copied = copy(tree, from.as_path(), &*self.sink, files.as_path(), &copying)?;
-        self.make_dir(work.as_path(), 0o711)?;
-        self.sink.finish_dir(work.as_path(), &self.attributes(0o711))?;
-        self.sink.finish_dir(snapshot, &self.attributes(0o700))?;
-        let mut state = self.state();
-        state.written = state.written.saturating_add(copied.written);
-        Ok(DoneSnapshot { inodes: copied.inodes, size: copied.allocated })
-    }
-
     pub(super) fn attributes(&self, mode: u16) -> Attributes {
         let (uid, gid) = self.owner;
         Attributes { uid, gid, ..Attributes::root(mode) }
-    }
-}
-
-/// What the kernel noted for its own use while the folder was a container's, or BuildKit's, means
-/// nothing elsewhere; and nothing lies below a base layer that could be hidden.
-fn is_left_behind(key: &[u8], is_base: bool) -> bool {
-    match Mark::of(key) {
-        Some((_, mark)) => mark.is_private() || (is_base && mark == Mark::Opaque),
-        None => false,
     }
 }

@@ -13,10 +13,11 @@ mod image;
 mod layer;
 mod meta;
 mod recover;
+mod snapshot;
 mod stage;
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::journal::{DoneBlob, Journal};
 use super::layout::{self, Snapshotter};
@@ -45,7 +46,11 @@ pub struct Writer {
     there: HashSet<BlobId>,
     /// Owner of the files that belong to the store itself: whoever owns its root.
     owner: (u32, u32),
+    /// The folders of the snapshots that images stand on.
+    unpacked: HashMap<ChainId, u64>,
     state: Mutex<State>,
+    /// A snapshot that was begun has ended.
+    ended: Condvar,
     /// One journal is written at a time.
     journal: Mutex<()>,
 }
@@ -55,6 +60,10 @@ struct State {
     journal: Journal,
     /// The snapshots to be made, with the folder each is to have.
     folders: BTreeMap<ChainId, u64>,
+    /// What each snapshot to be made stands on.
+    parents: HashMap<ChainId, Option<ChainId>>,
+    /// Snapshots that are being made.
+    begun: HashSet<ChainId>,
     /// Documents that are staged.
     documents: HashSet<BlobId>,
     /// Bytes of layers written by this run.
@@ -81,7 +90,8 @@ impl Writer {
     ) -> Result<Self> {
         bolt::check_name("namespace", namespace)?;
         bolt::check_name("snapshotter", snapshotter)?;
-        let (inventory, there) = found(&*sink, namespace, snapshotter, host)?;
+        let Held { inventory, blobs: there, unpacked } =
+            found(&*sink, namespace, snapshotter, host)?;
         // A root that is yet to be made will be root's.
         let root = optional(sink.tree().stat(TreePath::ROOT))?;
         let stage = Stage::new(sink.can_stage(), snapshotter);
@@ -95,6 +105,8 @@ impl Writer {
             stage,
             inventory,
             there,
+            unpacked,
+            ended: Condvar::new(),
             state: Mutex::new(State { journal: Journal::new(writing), ..State::default() }),
             journal: Mutex::default(),
         })
@@ -124,19 +136,26 @@ impl Writer {
     }
 }
 
-/// Returns what the root holds, and the blobs of its namespace.
-fn found(
-    sink: &dyn Sink,
-    namespace: &str,
-    snapshotter: &str,
-    host: &Platform,
-) -> Result<(Inventory, HashSet<BlobId>)> {
+/// What a root held when it was opened.
+struct Held {
+    inventory: Inventory,
+    blobs: HashSet<BlobId>,
+    unpacked: HashMap<ChainId, u64>,
+}
+
+fn found(sink: &dyn Sink, namespace: &str, snapshotter: &str, host: &Platform) -> Result<Held> {
     // The reader wants a tree of its own; what it borrows ends with this call.
     match Containerd::read(sink.tree(), namespace, snapshotter, host) {
-        Ok(found) => Ok((found.inventory, found.records.blobs.into_keys().collect())),
-        Err(error) if error.kind() == ErrorKind::Missing => {
-            Ok((Inventory::new(StoreKind::Containerd, snapshotter), HashSet::new()))
-        }
+        Ok(found) => Ok(Held {
+            unpacked: found.folders(),
+            inventory: found.inventory,
+            blobs: found.records.blobs.into_keys().collect(),
+        }),
+        Err(error) if error.kind() == ErrorKind::Missing => Ok(Held {
+            inventory: Inventory::new(StoreKind::Containerd, snapshotter),
+            blobs: HashSet::new(),
+            unpacked: HashMap::new(),
+        }),
         Err(error) => Err(error),
     }
 }

@@ -1,22 +1,13 @@
 //! One layer: the record of its tar, its files, and what layerdb and the driver note of it.
 
-use std::io::{self, BufRead, Read};
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
 use super::Writer;
+use super::content::Record;
 use super::plan::Planned;
 use crate::digest::ChainId;
-use crate::error::{Error, Result, from_io};
+use crate::error::Result;
 use crate::format::docker::link::{self, Link};
-use crate::format::overlay::Mark;
-use crate::format::tar_split::{self, Apart, Summary};
-use crate::store::put::Meter;
 use crate::store::{Damage, LayerContent, LayerStep, Progress, Source};
-use crate::tree::{
-    Copied, Copying, Entry, Special, TreePath, TreePathBuf, copy, optional, sink_error,
-};
+use crate::tree::{Special, TreePathBuf, optional};
 
 impl Writer {
     /// Puts one layer on all the layers it is to stand on.
@@ -57,8 +48,9 @@ impl Writer {
         self.clear(chain_id, planned)?;
         let entry = self.entry(chain_id);
         self.sink.make_dir(entry.as_path(), 0o700)?;
-        self.put_record(step, content, &entry, progress)?;
-        let size = self.put_folder(planned, &lower, content)?;
+        self.put_folder(planned, &lower)?;
+        let record = Record { step, content, entry: &entry, progress };
+        let size = self.put_content(&record, planned)?;
         let parent = planned.parent.map(|parent| parent.to_string());
         let values = [
             ("diff", Some(step.diff_id.to_string())),
@@ -99,58 +91,12 @@ impl Writer {
         }
     }
 
-    /// Writes the record of the layer's tar. That reads the tar to its end and so verifies it, and with
-    /// it files that are its source.
-    fn put_record(
-        &self,
-        step: &LayerStep,
-        content: &dyn LayerContent,
-        entry: &TreePathBuf,
-        progress: &dyn Progress,
-    ) -> Result<()> {
-        let unfinished = child(entry, ".tranship-tar-split");
-        let (mut apart, mut meter) = (Apart::default(), Meter::new(step, progress));
-        // What is replaced later in the tar is known when it was read; then it is read once more.
-        for _ in 0..2 {
-            self.sink.remove(unfinished.as_path())?;
-            let mut tar = content.tar()?;
-            let from = Metered { tar: &mut tar, meter: &mut meter };
-            let summary = self.take_apart(from, unfinished.as_path(), &apart)?;
-            if summary.replaced.is_empty() {
-                meter.end();
-                let record = child(entry, "tar-split.json.gz");
-                return self.sink.rename(unfinished.as_path(), record.as_path());
-            }
-            apart.extend(summary.replaced);
-        }
-        let place = self.sink.tree().place(entry.as_path());
-        Err(Error::corrupt(place, "the layer's tar was another when it was read again"))
-    }
-
-    fn take_apart(&self, tar: impl Read, to: TreePath<'_>, apart: &Apart) -> Result<Summary> {
-        let file = self.sink.create(to, &self.attributes(0o644))?;
-        let mut out = tar_split::Writer::new(GzEncoder::new(file, Compression::default()));
-        let summary = tar_split::disassemble(tar, &mut out, apart)
-            .map_err(|error| from_io(error, || self.sink.tree().place(to)))?;
-        let ended = out.into_inner().finish();
-        ended.map_err(|error| sink_error(&*self.sink, to, error))?.finish()?;
-        Ok(summary)
-    }
-
-    /// Makes the driver's folder and the short link to it; returns the layer's size as dockerd counts
-    /// it.
+    /// Makes the driver's folder and the short link to it, all but the layer's files.
     ///
     /// moby v28 daemon/graphdriver/overlay2/overlay.go create
-    fn put_folder(
-        &self,
-        planned: &Planned,
-        lower: &[Link],
-        content: &dyn LayerContent,
-    ) -> Result<u64> {
+    fn put_folder(&self, planned: &Planned, lower: &[Link]) -> Result<()> {
         let folder = self.layout.folder(&planned.cache_id).unwrap_or_default();
         self.sink.make_dir(folder.as_path(), 0o710)?;
-        let is_base = planned.parent.is_none();
-        let copied = self.put_files(content, child(&folder, "diff").as_path(), is_base)?;
         self.write_file(&child(&folder, "link"), 0o644, planned.link.as_bytes())?;
         if let Some(lower) = link::format_lower(lower) {
             self.write_file(&child(&folder, "lower"), 0o644, &lower)?;
@@ -164,59 +110,11 @@ impl Writer {
         let link = Special::Symlink(link::format_target(&planned.cache_id).into_bytes());
         let place = self.layout.link(planned.link);
         self.sink.put(place.as_path(), &link, &self.attributes(0o777))?;
-        self.sink.finish_dir(folder.as_path(), &self.attributes(0o710))?;
-        let mut state = self.state();
-        state.written = state.written.saturating_add(copied.written);
-        Ok(copied.apparent)
-    }
-
-    fn put_files(
-        &self,
-        content: &dyn LayerContent,
-        diff: TreePath<'_>,
-        is_base: bool,
-    ) -> Result<Copied> {
-        let Some((tree, from)) = content.files() else {
-            return self.unpack(content, diff, is_base);
-        };
-        let copying = Copying {
-            snapshots: self.writing.snapshots,
-            skip: &|_: &Entry| false,
-            // What the kernel noted for its own use while the folder was a container's, or BuildKit's,
-            // means nothing elsewhere.
-            skip_xattr: &|key: &[u8]| Mark::of(key).is_some_and(|(_, mark)| mark.is_private()),
-        };
-        copy(tree, from.as_path(), &*self.sink, diff, &copying)
-    }
-
-    /// Unpacks the layer's tar into the folder `diff`, which is yet to be made.
-    fn unpack(
-        &self,
-        content: &dyn LayerContent,
-        diff: TreePath<'_>,
-        is_base: bool,
-    ) -> Result<Copied> {
-        let _ = (content, is_base);
-        let place = self.sink.tree().place(diff);
-        Err(Error::unsupported(place, "the layer is not unpacked in its store"))
+        self.sink.finish_dir(folder.as_path(), &self.attributes(0o710)).map(drop)
     }
 }
 
 /// Returns what is called `name` in `folder`.
-fn child(folder: &TreePathBuf, name: &str) -> TreePathBuf {
+pub(super) fn child(folder: &TreePathBuf, name: &str) -> TreePathBuf {
     folder.as_path().child(name.as_bytes()).unwrap_or_default()
-}
-
-/// A tar whose bytes are told of as they are read.
-struct Metered<'a, 'p> {
-    tar: &'a mut dyn BufRead,
-    meter: &'a mut Meter<'p>,
-}
-
-impl Read for Metered<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.tar.read(buffer)?;
-        self.meter.advance(read as u64)?;
-        Ok(read)
-    }
 }

@@ -8,6 +8,7 @@
 //! is exchanged for a folder with them and all others. Names that another image has are moved last.
 
 mod commit;
+mod content;
 mod discard;
 mod layer;
 mod names;

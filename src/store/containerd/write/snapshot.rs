@@ -1,0 +1,162 @@
+//! One snapshot: a layer's files, taken over or unpacked.
+
+use std::sync::PoisonError;
+
+use super::super::journal::DoneSnapshot;
+use super::Writer;
+use crate::digest::ChainId;
+use crate::error::{Result, from_io};
+use crate::format::overlay::Mark;
+use crate::format::tar::{self, Watch};
+use crate::store::put::{Metered, verify};
+use crate::store::unpack::{Rules, Same, Unpacker, folder_below};
+use crate::store::{LayerContent, LayerStep, Progress};
+use crate::tree::{Copying, Entry, Metadata, Tree, TreePath, TreePathBuf, copy};
+
+/// A layer that is being put on one of the layers it stands on.
+pub(super) struct Layer<'a> {
+    pub(super) step: &'a LayerStep,
+    pub(super) content: &'a dyn LayerContent,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) parent: Option<ChainId>,
+    /// Whether the content's tar was read to its end before.
+    pub(super) is_verified: bool,
+}
+
+impl Writer {
+    /// Makes a snapshot of a layer: of its files, if they are what the tar unpacks to, else of its tar.
+    pub(super) fn put_snapshot(
+        &self,
+        snapshot: TreePath<'_>,
+        layer: &Layer<'_>,
+    ) -> Result<DoneSnapshot> {
+        self.sink.remove(snapshot)?;
+        self.make_dir(snapshot, 0o700)?;
+        let [files, work] =
+            ["fs", "work"].map(|name| snapshot.child(name.as_bytes()).unwrap_or_default());
+        let done = match self.files_of(layer)? {
+            Some((tree, from)) => {
+                self.take(tree, &from, files.as_path(), layer.parent.is_none())?
+            }
+            None => self.unpack(layer, files.as_path())?,
+        };
+        self.make_dir(work.as_path(), 0o711)?;
+        self.sink.finish_dir(work.as_path(), &self.attributes(0o711))?;
+        self.sink.finish_dir(snapshot, &self.attributes(0o700))?;
+        Ok(done)
+    }
+
+    /// Returns the folder with the layer's files, if it has one that holds what the layer's tar does.
+    fn files_of<'l>(&self, layer: &'l Layer<'_>) -> Result<Option<(&'l dyn Tree, TreePathBuf)>> {
+        let Some((tree, from)) = layer.content.files() else { return Ok(None) };
+        if layer.content.tar_is_of_files() {
+            if !layer.is_verified {
+                verify(layer.step, layer.content, &*self.sink, layer.progress)?;
+            }
+            return Ok(Some((tree, from)));
+        }
+        let is_same = self.with_rules(layer.parent, |rules| {
+            let mut same = Same::new(tree, from.as_path(), rules);
+            self.watch(layer, &mut same)?;
+            same.finish()
+        })?;
+        Ok(is_same.then_some((tree, from)))
+    }
+
+    /// Reads the layer's tar to its end, which verifies it.
+    fn watch(&self, layer: &Layer<'_>, watch: &mut dyn Watch) -> Result<()> {
+        let tar = layer.content.tar()?;
+        let read = tar::watch(Metered::new(tar, layer.step.size, layer.progress), watch);
+        read.map(drop).map_err(|error| from_io(error, || self.sink.tree().place(TreePath::ROOT)))
+    }
+
+    fn take(
+        &self,
+        tree: &dyn Tree,
+        from: &TreePathBuf,
+        files: TreePath<'_>,
+        is_base: bool,
+    ) -> Result<DoneSnapshot> {
+        let copying = Copying {
+            snapshots: self.writing.snapshots,
+            // containerd extracts a base layer without overlayfs, where a whiteout removes nothing
+            // and leaves nothing (containerd v2 core/diff/apply/apply_linux.go).
+            skip: &|entry: &Entry| is_base && Metadata::is_whiteout(&entry.metadata),
+            skip_xattr: &|key: &[u8]| is_left_behind(key, is_base),
+        };
+        let copied = copy(tree, from.as_path(), &*self.sink, files, &copying)?;
+        self.add_written(copied.written);
+        Ok(DoneSnapshot { inodes: copied.inodes, size: copied.allocated })
+    }
+
+    fn unpack(&self, layer: &Layer<'_>, files: TreePath<'_>) -> Result<DoneSnapshot> {
+        let unpacked = self.with_rules(layer.parent, |rules| {
+            let mut unpacker = Unpacker::new(&*self.sink, files, rules)?;
+            self.watch(layer, &mut unpacker)?;
+            unpacker.finish()
+        })?;
+        self.add_written(unpacked.written);
+        Ok(DoneSnapshot { inodes: unpacked.inodes, size: unpacked.allocated })
+    }
+
+    fn add_written(&self, bytes: u64) {
+        let mut state = self.state();
+        state.written = state.written.saturating_add(bytes);
+    }
+
+    /// Hands out the rules by which containerd unpacks a layer on `parent`.
+    fn with_rules<T>(
+        &self,
+        parent: Option<ChainId>,
+        run: impl FnOnce(Rules<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let Some(parent) = parent else { return run(Rules::containerd_base()) };
+        self.wait_for(parent);
+        let tree = self.sink.tree();
+        let below: Vec<_> = self.below(parent).into_iter().map(|root| (tree, root)).collect();
+        run(Rules::containerd(&|folder| folder_below(&below, folder)))
+    }
+
+    /// Waits until a snapshot that another thread is making is made.
+    fn wait_for(&self, chain_id: ChainId) {
+        let mut state = self.state();
+        while state.begun.contains(&chain_id) {
+            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Returns the files' folders of the snapshot `top` and all below it, the nearest first.
+    fn below(&self, top: ChainId) -> Vec<TreePathBuf> {
+        let state = self.state();
+        let (mut found, mut next) = (Vec::new(), Some(top));
+        while let Some(chain_id) = next {
+            let here = self.inventory.layers.get(&chain_id);
+            next = match (state.parents.get(&chain_id), here) {
+                (Some(parent), _) => *parent,
+                (None, here) => here.and_then(|layer| layer.parent),
+            };
+            let folder = match (self.unpacked.get(&chain_id), state.folders.get(&chain_id)) {
+                (Some(folder), _) => Some(self.places.snapshot(*folder)),
+                (None, folder) => folder.map(|folder| self.stage.snapshot(chain_id, *folder)),
+            };
+            found.extend(folder.and_then(|folder| folder.as_path().child(b"fs")));
+            // No real image has more layers, and a loop of parents has no end.
+            if found.len() > DEEPEST {
+                break;
+            }
+        }
+        found
+    }
+}
+
+/// overlayfs takes 500 layers at most.
+const DEEPEST: usize = 500;
+
+/// What the kernel noted for its own use while the folder was a container's, or BuildKit's, means
+/// nothing elsewhere; and nothing lies below a base layer that could be hidden.
+fn is_left_behind(key: &[u8], is_base: bool) -> bool {
+    match Mark::of(key) {
+        Some((_, mark)) => mark.is_private() || (is_base && mark == Mark::Opaque),
+        None => false,
+    }
+}
