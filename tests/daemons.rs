@@ -14,6 +14,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use support::back::Back;
 use support::host::{Daemon, Store, Suite, text, tranship};
 use support::judge::{assert_runs, assert_same};
 use support::observed::{Image, Images, Through};
@@ -111,6 +112,46 @@ fn an_export_of_the_recorded_root_loads_into_every_docker() {
         assert_same(&expected, &found, Through::Archive, &when);
         assert_runs(&daemon, &found);
     }
+}
+
+#[test]
+#[ignore = "needs root, debootstrap and real daemons"]
+fn images_of_the_recorded_containerd_root_move_back() {
+    let back = Back::recorded("containerd-28");
+    back.run(&["migrate", path(&back.root), "--to", "classic", "--all", "-q"]);
+    back.judge(&back.root, Through::Tars);
+}
+
+#[test]
+#[ignore = "needs root, debootstrap and real daemons"]
+fn images_of_a_containerd_store_of_docker_26_move_back() {
+    let back = Back::fresh(Suite::Trixie);
+    back.run(&["migrate", path(&back.root), "--to", "classic", "--all", "-q"]);
+    back.judge(&back.root, Through::Tars);
+}
+
+#[test]
+#[ignore = "needs root, debootstrap and real daemons"]
+fn an_export_of_docker_28_s_containerd_store_imports_into_new_roots() {
+    let back = Back::fresh(Suite::Forky);
+    let [archive, classic, containerd] =
+        ["all.tar", "classic", "containerd"].map(|name| back.lab.path(name));
+    back.run(&["export", path(&back.root), "--all", "-q", "-o", path(&archive)]);
+    let import = |to: &str, root: &Path| {
+        back.run(&["import", path(&archive), "-q", "--to", to, "--root", path(root)]);
+    };
+    import("classic", &classic);
+    back.judge(&classic, Through::Archive);
+    import("containerd", &containerd);
+    let daemon = Daemon::start(Suite::Forky, Store::Containerd, &containerd);
+    let found = daemon.observe().images();
+    assert_same(&back.before, &found, Through::Archive, "imported into a new containerd root");
+    assert_eq!(ids(&back.before), ids(&found), "digests stay what they are");
+    assert_runs(&daemon, &found);
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("the lab's paths are text")
 }
 
 /// Migrates all of a root's classic store.

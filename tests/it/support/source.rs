@@ -71,6 +71,10 @@ impl LayerContent for Counted<'_> {
         })
     }
 
+    fn tar_is_of_files(&self) -> bool {
+        self.content.tar_is_of_files()
+    }
+
     fn files(&self) -> Option<(&dyn Tree, TreePathBuf)> {
         self.content.files()
     }
