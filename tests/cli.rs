@@ -438,6 +438,67 @@ fn an_export_to_stdout_is_the_archive_and_nothing_else() {
     assert!(plan.stdout.is_empty() && err(&plan).contains("11 images are exported"));
 }
 
+/// Imports all of the recorded containerd root into a new one, packed.
+fn imported(folder: &Path) -> PathBuf {
+    let (archive, root) = (folder.join("all.tar"), folder.join("root"));
+    let fixture = fixture("containerd-28.tar.zst");
+    let done = tranship(&["export", path_text(&fixture), "-q", "-o", path_text(&archive)]);
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    let words = ["import", path_text(&archive), "--to", "containerd", "--snapshots", "none"];
+    let done = tranship(&[&words[..], &["-q", "--root", path_text(&root)]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    root
+}
+
+#[test]
+fn images_keep_their_digests_through_an_archive() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let root = imported(folder.path());
+    let ids = |path: &Path| {
+        let listed = tranship(&["images", path_text(path), "-a", "--json"]);
+        let rows: Value = serde_json::from_slice(&listed.stdout).expect("--json prints JSON");
+        let rows = rows["images"].as_array().or(rows.as_array()).expect("a list").clone();
+        let row = |row: &Value| (row["id"].to_string(), row["names"].to_string());
+        rows.iter().map(row).collect::<BTreeSet<_>>()
+    };
+    let (before, after) = (ids(&fixture("containerd-28.tar.zst")), ids(&root));
+    assert!(before.len() > 10 && before == after, "{before:?}\n{after:?}");
+}
+
+#[test]
+fn one_index_is_made_of_images_for_one_platform_each() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let root = imported(folder.path());
+    let index = |more: &[&str]| {
+        tranship(&[&["index", "two/arch:1"], more, &["--root", path_text(&root)]].concat())
+    };
+    let both = index(&["tiny/base:1", "weird:1"]);
+    assert_eq!(both.status.code(), Some(3), "{}", err(&both));
+    assert!(err(&both).contains("both for linux/amd64"), "{}", err(&both));
+    let plan = index(&["tiny/base:1", "multi/foreign:1", "-n"]);
+    assert_eq!(plan.status.code(), Some(0), "{}", err(&plan));
+    let done = index(&["tiny/base:1", "multi/foreign:1", "--json"]);
+    let report: Value = serde_json::from_slice(&done.stdout).expect("--json prints JSON");
+    let id = report["images"][0]["becomes"].as_str().expect("it was made").to_owned();
+    let again = index(&["tiny/base:1", "multi/foreign:1"]);
+    assert!(out(&again).contains("Nothing to do"), "{}", out(&again));
+
+    let layout = folder.path().join("layout");
+    let words = ["export", path_text(&root), "two/arch:1", "--format", "oci", "-q", "-o"];
+    let done = tranship(&[&words[..], &[path_text(&layout)]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    let read = |path: &Path| -> Value {
+        serde_json::from_slice(&fs::read(path).expect("it was written")).expect("JSON")
+    };
+    assert_eq!(read(&layout.join("index.json"))["manifests"][0]["digest"], id.as_str());
+    let hex = id.strip_prefix("sha256:").expect("a digest");
+    let index = read(&layout.join("blobs/sha256").join(hex));
+    let platforms = index["manifests"].as_array().expect("a list").iter();
+    let platforms: BTreeSet<_> =
+        platforms.map(|one| one["platform"]["architecture"].to_string()).collect();
+    assert_eq!(platforms, ["\"amd64\"", "\"arm64\"", "\"unknown\""].map(String::from).into());
+}
+
 #[test]
 fn what_cannot_be_exported_is_said_and_nothing_is_written() {
     let folder = TempDir::new().expect("a temporary folder");

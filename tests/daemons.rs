@@ -145,7 +145,7 @@ fn an_export_of_docker_28_s_containerd_store_imports_into_new_roots() {
     import("containerd", &containerd);
     let daemon = Daemon::start(Suite::Forky, Store::Containerd, &containerd);
     let found = daemon.observe().images();
-    assert_same(&back.before, &found, Through::Archive, "imported into a new containerd root");
+    back.assert_as_before(&found, Through::Archive, "imported into a new containerd root");
     assert_eq!(ids(&back.before), ids(&found), "digests stay what they are");
     assert_runs(&daemon, &found);
 }

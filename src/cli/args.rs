@@ -8,7 +8,7 @@ use clap_complete::CompletionCandidate;
 use clap_complete::engine::{ArgValueCompleter, PathCompleter, ValueCompleter};
 
 use crate::cli::ops::Where;
-use crate::cli::{completions, export, images, import, migrate, status};
+use crate::cli::{completions, export, images, import, index, migrate, status};
 
 /// Move container images between Docker's two on-disk stores, with every daemon stopped
 #[derive(Debug, Parser)]
@@ -27,6 +27,7 @@ pub(crate) enum Verb {
     Migrate(migrate::Args),
     Export(export::Args),
     Import(import::Args),
+    Index(index::Args),
     Completions(completions::Args),
 }
 

@@ -124,6 +124,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         from: args.from.map(To::kind),
         to: StoreKind::Layout,
         names: Vec::new(),
+        index: None,
         form,
         images: names(images)?,
         exclude: args.exclude.clone(),

@@ -109,6 +109,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         at: args.places.at(Some(source)),
         from: None,
         to: args.to.kind(),
+        index: None,
         form: Form::Oci,
         images: names(&args.images)?,
         names: args.name.clone(),

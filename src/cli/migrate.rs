@@ -186,6 +186,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         from: args.from.map(To::kind),
         to: args.to.kind(),
         names: Vec::new(),
+        index: None,
         form: Form::Oci,
         images: names(images)?,
         exclude: args.exclude.clone(),

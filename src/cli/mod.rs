@@ -8,6 +8,7 @@ mod filter;
 mod host;
 mod images;
 mod import;
+mod index;
 mod migrate;
 pub mod ops;
 mod progress;
@@ -81,6 +82,7 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Migrate(args) => migrate::run(args, ui, ops),
         Verb::Export(args) => export::run(args, ui, ops),
         Verb::Import(args) => import::run(args, ui, ops),
+        Verb::Index(args) => index::run(args, ui, ops),
         Verb::Completions(args) => completions::run(args, ui),
     };
     let flushed = ui.flush();

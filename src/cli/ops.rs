@@ -69,6 +69,8 @@ pub struct MigrateRequest {
     pub from: Option<StoreKind>,
     /// The store to move to.
     pub to: StoreKind,
+    /// The name of an index to make of the images.
+    pub index: Option<String>,
     /// For whom a layout is written, if that is the target.
     pub form: Form,
     /// The images to move, by name or ID; all if empty.

@@ -206,3 +206,19 @@ pub fn target(
         }
     }
 }
+
+/// Opens the store of `kind` that `sink` is, to be added to.
+///
+/// # Errors
+/// As [`target`].
+pub fn addition(
+    kind: StoreKind,
+    sink: Arc<dyn Sink>,
+    platform: &Platform,
+    writing: Writing,
+) -> Result<Box<dyn Target>> {
+    match kind {
+        StoreKind::Layout => Ok(Box::new(LayoutWriter::add_to(sink, writing)?)),
+        kind => target(kind, sink, platform, writing),
+    }
+}

@@ -16,7 +16,7 @@ use super::judge::{
 use super::observed::{Images, Observed, Through, value_differences};
 
 /// What `docker export` shows of the container rather than of the image; the recordings leave it out.
-const RUNTIME: [&str; 12] = [
+pub(crate) const RUNTIME: [&str; 12] = [
     ".dockerenv",
     "dev",
     "dev/console",

@@ -66,6 +66,7 @@ fn library_request(request: &MigrateRequest) -> Request {
         daemon_config: request.at.daemon_config.clone(),
         from: request.from,
         to: request.to,
+        index: request.index.clone(),
         options: Options {
             selection,
             names: request.names.clone(),
@@ -103,7 +104,7 @@ fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
     Ok(Migration {
         dry_run: request.dry_run,
         source: end(inventory.kind, &inventory.driver, source),
-        target: end(request.to, target_driver(request), target),
+        target: end(prepared.to(), target_driver(prepared.to(), request.form), target),
         images: images(prepared, inventory),
         layers: LayerCounts {
             total: counts.total as u64,
@@ -135,8 +136,8 @@ fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
     })
 }
 
-fn target_driver(request: &MigrateRequest) -> &'static str {
-    match (request.to, request.form) {
+fn target_driver(to: StoreKind, form: Form) -> &'static str {
+    match (to, form) {
         (StoreKind::Layout, Form::Oci) => "oci",
         (StoreKind::Layout, Form::Docker) => "docker",
         (StoreKind::Classic, _) => "overlay2",
@@ -225,7 +226,7 @@ fn next_steps(
         steps.push(start);
         return steps;
     }
-    if request.to_stdout {
+    if request.to_stdout || (request.index.is_some() && request.into.is_none()) {
         return Vec::new();
     }
     if let Some(into) = &request.into {

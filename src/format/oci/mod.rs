@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::config::{History, ImageConfig, RootFs};
-pub use self::save::classic_save_manifest;
+pub use self::save::{classic_save_manifest, index_document};
 use crate::digest::BlobId;
 use crate::error::DecodeError;
 use crate::format::raw::{decode, or_default};

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::media_type::{OCI_CONFIG, OCI_MANIFEST};
+use super::Descriptor;
+use super::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use crate::digest::{BlobId, ConfigId};
 use crate::format::raw::go_json;
 
@@ -23,6 +24,21 @@ pub fn classic_save_manifest(config: (ConfigId, u64), layers: &[(&str, BlobId, u
         config: part(OCI_CONFIG, config.0.to_string(), config.1),
         layers: layers.iter().map(|(kind, id, size)| part(kind, id.to_string(), *size)).collect(),
     })
+}
+
+/// Returns an index over `manifests`, as Docker writes one.
+#[must_use]
+pub fn index_document(manifests: &[Descriptor]) -> Vec<u8> {
+    go_json(&Index { schema_version: 2, media_type: OCI_INDEX, manifests })
+}
+
+/// Members in the order Go writes them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Index<'a> {
+    schema_version: u8,
+    media_type: &'static str,
+    manifests: &'a [Descriptor],
 }
 
 /// Members in the order Go writes them.

@@ -1,6 +1,7 @@
 //! The whole of `tranship migrate` and `export`: find the stores, keep daemons away, plan, carry out,
 //! switch.
 
+mod index;
 mod place;
 mod source;
 mod switch;
@@ -33,6 +34,8 @@ pub struct Request {
     pub from: Option<StoreKind>,
     /// The kind of store to move to.
     pub to: StoreKind,
+    /// The name of an index to make of the images; without another place, in the store they are in.
+    pub index: Option<String>,
     /// Which images, and what happens to names that are taken.
     pub options: Options,
     /// How the target is written.
@@ -78,6 +81,13 @@ pub struct Done {
     pub switched: Option<Switched>,
 }
 
+impl Request {
+    /// Returns whether what is made goes to the very store that it is made of.
+    fn is_addition(&self) -> bool {
+        self.index.is_some() && self.into.is_none()
+    }
+}
+
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Request")
@@ -102,7 +112,10 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     let opened = host::open(request.at.as_deref())?;
     let known = known(&request)?;
     let host = host::survey(&opened, &known)?;
-    let (root, source) = source::choose(host.roots, &request, opened.tree.origin())?;
+    let (mut root, source) = source::choose(host.roots, &request, opened.tree.origin())?;
+    if let Some(name) = request.index.clone() {
+        source::index(&mut request, &mut root.stores[source], &name)?;
+    }
     if request.switch {
         switch::possible(&request, &root)?;
     }
@@ -112,7 +125,8 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
         Stopped::default()
     } else {
         let here = Stopped::default().and(&*from.here.tree, &from.here.lock_files)?;
-        destination.lock(here)?
+        // What is added to is locked already.
+        if request.is_addition() { here } else { destination.lock(here)? }
     };
     let sink = destination.sink()?;
     let target = open_target(&request, sink)?;
@@ -139,7 +153,8 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
 }
 
 fn open_target(request: &Request, sink: SharedSink) -> Result<Box<dyn Target>> {
-    store::open::target(request.to, sink, &request.platform, request.writing)
+    let open = if request.is_addition() { store::open::addition } else { store::open::target };
+    open(request.to, sink, &request.platform, request.writing)
 }
 
 fn known(request: &Request) -> Result<Known> {
@@ -183,6 +198,12 @@ impl Prepared {
     #[must_use]
     pub fn places(&self) -> (String, String) {
         (self.root.stores[self.source].here.place.clone(), self.destination.name())
+    }
+
+    /// Returns the kind of store that is written.
+    #[must_use]
+    pub fn to(&self) -> StoreKind {
+        self.request.to
     }
 
     /// Returns whether images have the digests of their configs as IDs in the target.

@@ -64,7 +64,10 @@ pub(super) fn destination(
     if let Some(path) = request.containerd_root.as_ref().filter(|_| in_containerd(request.to)) {
         return at(path.clone());
     }
-    let live = source.tree.live(TreePath::ROOT).filter(|_| !source.kind.is_carried());
+    let live = source
+        .tree
+        .live(TreePath::ROOT)
+        .filter(|_| request.is_addition() || !source.kind.is_carried());
     let Some((live, inner)) = live else {
         let place = Place::new(source.place.clone(), "");
         return Err(Error::unsupported(place, "an archive is only read")
@@ -74,6 +77,7 @@ pub(super) fn destination(
     let data_root = root.tree.live(root.path.as_path()).map(|(live, inner)| dir(live, &inner));
     let data_root = data_root.unwrap_or_else(|| dir(live, &inner));
     match request.to {
+        _ if request.is_addition() => at(dir(live, &inner)),
         StoreKind::Containerd => {
             let existing = existing(request.to, root)?;
             at(existing.unwrap_or_else(|| data_root.join(OWN_CONTAINERD)))

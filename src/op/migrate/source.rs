@@ -1,7 +1,9 @@
 //! Which store is moved from.
 
 use super::Request;
+use super::index::Indexed;
 use crate::error::{Error, Place, Result};
+use crate::model::StoreKind;
 use crate::op::host::{DataRoot, Seen};
 
 /// Chooses the data root, and in it the store to move from. `origin` is where they were looked for.
@@ -18,9 +20,13 @@ pub(super) fn choose(
         ));
     }
     // What is written elsewhere may come from a store of its own kind.
-    let is_apart = request.into.is_some() || request.stream.is_some();
+    let is_apart = request.into.is_some() || request.stream.is_some() || request.index.is_some();
     let may = |seen: &Seen| {
         let kind = seen.here.kind;
+        let has_indexes = matches!(kind, StoreKind::Containerd | StoreKind::Layout);
+        if request.index.is_some() && !has_indexes {
+            return false;
+        }
         request.from.is_none_or(|from| kind == from) && (is_apart || kind != request.to)
     };
     let readable = |seen: &Seen| may(seen) && seen.inventory().is_some();
@@ -31,6 +37,13 @@ pub(super) fn choose(
         [only] => *only,
         [] => match candidates(&roots, &readable).first() {
             Some(empty) => *empty,
+            None if request.index.is_some() => {
+                let what = "no images are here that an index can be made of";
+                return Err(Error::missing(place(), what).hint(
+                    "an index is made in a containerd store or an image layout: migrate or export \
+                     the images first",
+                ));
+            }
             None => {
                 let what = format!("nothing to move: there is no store but a {} one", request.to);
                 return Err(Error::missing(place(), what));
@@ -68,4 +81,17 @@ fn ambiguous(roots: &[DataRoot], several: &[(usize, usize)]) -> Error {
     let places: Vec<_> = several.iter().map(|one| seen(one).place.clone()).collect();
     Error::refused(format!("images are in more than one store: {}", places.join(", ")))
         .hint("name the containerd root that is meant: `--containerd-root`")
+}
+
+/// Puts an index called `name` in the place of what `seen` holds: that is what moves then.
+pub(super) fn index(request: &mut Request, seen: &mut Seen, name: &str) -> Result<()> {
+    let selection = std::mem::take(&mut request.options.selection);
+    let source = seen.here.source.take().ok_or_else(|| {
+        Error::unsupported(Place::new(seen.here.place.clone(), ""), "the store cannot be read")
+    })?;
+    seen.here.source = Some(Box::new(Indexed::new(source, name, &selection.images)?));
+    if request.is_addition() {
+        request.to = seen.here.kind;
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod layout;
 mod names;
 mod read;
+mod there;
 mod write;
 
 pub use read::{Layout, is_one};

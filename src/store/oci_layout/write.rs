@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use super::layout;
+use super::there::There;
 use crate::digest::{BlobId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Result};
-use crate::format::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, media_type};
+use crate::format::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, index_document};
 use crate::format::raw::go_json;
 use crate::format::reference::Reference;
 use crate::model::{Inventory, StoreKind};
@@ -19,11 +20,13 @@ use crate::store::{
     BlobStep, Committed, Compression, Damage, Form, ImageStep, LayerStep, Progress, Source, Target,
     Writing,
 };
-use crate::tree::{Attributes, Sink, TreePath, TreePathBuf, sink_error};
+use crate::tree::{Attributes, Kind, Sink, TreePath, TreePathBuf, sink_error};
 
 /// A new image layout.
 pub struct LayoutWriter {
     sink: Arc<dyn Sink>,
+    /// What the layout holds already.
+    there: There,
     form: Form,
     compression: Compression,
     /// Who owns the folder owns what is in it.
@@ -54,13 +57,28 @@ impl LayoutWriter {
     /// # Errors
     /// Refused if there is something in it.
     pub fn new(sink: Arc<dyn Sink>, writing: Writing) -> Result<Self> {
-        let root = sink.tree().stat(TreePath::ROOT)?;
         if !sink.tree().names(TreePath::ROOT)?.is_empty() {
             let what = format!("{} is not empty", sink.tree().origin());
             return Err(Error::refused(what).hint("name a folder that is empty or not there yet"));
         }
+        Self::with(sink, writing, There::default())
+    }
+
+    /// Opens the layout that `sink` is, to be added to.
+    ///
+    /// # Errors
+    /// What is wrong with its own documents.
+    pub fn add_to(sink: Arc<dyn Sink>, writing: Writing) -> Result<Self> {
+        let there = There::read(sink.tree())?;
+        let form = if there.has_saved() { Form::Docker } else { Form::Oci };
+        Self::with(sink, Writing { form, ..writing }, there)
+    }
+
+    fn with(sink: Arc<dyn Sink>, writing: Writing, there: There) -> Result<Self> {
+        let root = sink.tree().stat(TreePath::ROOT)?;
         Ok(Self {
             sink,
+            there,
             form: writing.form,
             compression: writing.compression,
             owner: (root.uid, root.gid),
@@ -77,6 +95,11 @@ impl LayoutWriter {
     fn attributes(&self) -> Attributes {
         let (uid, gid) = self.owner;
         Attributes { uid, gid, ..Attributes::root(0o644) }
+    }
+
+    fn is_there(&self, blob: BlobId, size: u64) -> bool {
+        let found = self.sink.tree().stat(layout::blob(blob).as_path());
+        found.is_ok_and(|found| found.kind == Kind::File && found.size == size)
     }
 
     /// Returns how the blob that comes of `what` is put.
@@ -114,7 +137,7 @@ impl LayoutWriter {
             Ok(Put { blob, size, diff_id: Some(diff_id), media_type })
         })?;
         for text in &documents.texts {
-            if known.insert(text.blob) {
+            if known.insert(text.blob) && !self.is_there(text.blob, text.bytes.len() as u64) {
                 self.write(layout::blob(text.blob).as_path(), &text.bytes)?;
             }
         }
@@ -133,17 +156,24 @@ impl LayoutWriter {
     /// Writes what names the blobs, `index.json` last: without it a folder is no layout.
     fn publish(&self, images: &[Written]) -> Result<()> {
         if self.form == Form::Docker {
-            let manifests: Vec<_> = images.iter().filter_map(Written::saved).collect();
-            self.write(layout::manifest(), &go_json(&manifests))?;
+            let new: Vec<_> = images.iter().filter_map(Written::saved).collect();
+            self.replace(layout::manifest(), &go_json(&self.there.saved_with(&new)))?;
         }
-        self.write(layout::version(), layout::VERSION)?;
+        if self.there.is_empty() {
+            self.write(layout::version(), layout::VERSION)?;
+        }
         self.sink.sync()?;
-        let manifests = images.iter().flat_map(Written::descriptors).collect();
-        let index = Index { schema_version: 2, media_type: media_type::OCI_INDEX, manifests };
-        let new: TreePathBuf = layout::new(layout::index());
-        self.write(new.as_path(), &go_json(&index))?;
+        let manifests = self.there.index_with(images.iter().flat_map(Written::descriptors));
+        self.replace(layout::index(), &index_document(&manifests))
+    }
+
+    /// Writes a file beside its name, and gives it the name once it is durable.
+    fn replace(&self, path: TreePath<'_>, bytes: &[u8]) -> Result<()> {
+        let new: TreePathBuf = layout::new(path);
+        self.sink.remove(new.as_path())?;
+        self.write(new.as_path(), bytes)?;
         self.sink.sync()?;
-        self.sink.rename(new.as_path(), layout::index())?;
+        self.sink.rename(new.as_path(), path)?;
         self.sink.sync()
     }
 }
@@ -186,15 +216,6 @@ struct Saved {
     layers: Vec<String>,
 }
 
-/// Members in the order Go writes them.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Index {
-    schema_version: u8,
-    media_type: &'static str,
-    manifests: Vec<Descriptor>,
-}
-
 impl Target for LayoutWriter {
     fn inventory(&self) -> &Inventory {
         &self.inventory
@@ -230,6 +251,10 @@ impl Target for LayoutWriter {
 
     fn keeps_documents(&self) -> bool {
         true
+    }
+
+    fn has_bytes(&self, step: &BlobStep) -> bool {
+        self.is_there(step.blob, step.size)
     }
 
     fn put_blob(
