@@ -7,8 +7,12 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::CompletionCandidate;
 use clap_complete::engine::{ArgValueCompleter, PathCompleter, ValueCompleter};
 
+use crate::cli::exit::Exit;
 use crate::cli::ops::Where;
-use crate::cli::{completions, export, images, import, index, migrate, status};
+use crate::cli::progress::Style;
+use crate::cli::ui::Ui;
+use crate::cli::{apply, completions, export, images, import, index, migrate, run, status};
+use crate::error::Result;
 
 /// Move container images between Docker's two on-disk stores, with every daemon stopped
 #[derive(Debug, Parser)]
@@ -28,6 +32,8 @@ pub(crate) enum Verb {
     Export(export::Args),
     Import(import::Args),
     Index(index::Args),
+    Apply(apply::Args),
+    Run(run::Args),
     Completions(completions::Args),
 }
 
@@ -59,6 +65,30 @@ impl Places {
     }
 }
 
+/// Asks at each of `paths`, or of this host without one, and returns the answers with the exit code so
+/// far. One path that cannot be read does not stop the others: with several, its error is shown.
+pub(crate) fn each<T>(
+    places: &Places,
+    paths: &[PathBuf],
+    ui: &mut Ui<'_>,
+    ask: impl Fn(&Where) -> Result<T>,
+) -> Result<(Vec<T>, Exit)> {
+    if let [] | [_] = paths {
+        return Ok((vec![ask(&places.at(paths.first().cloned()))?], Exit::Done));
+    }
+    let (mut answers, mut worst) = (Vec::new(), Exit::Done);
+    for path in paths {
+        match ask(&places.at(Some(path.clone()))) {
+            Ok(answer) => answers.push(answer),
+            Err(error) => {
+                ui.error(&error);
+                worst = worst.max(Exit::from(&error));
+            }
+        }
+    }
+    Ok((answers, worst))
+}
+
 /// What a verb that writes keeps to itself.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Quiet {
@@ -69,6 +99,18 @@ pub(crate) struct Quiet {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Show progress as a bar on a terminal, as JSON on stderr or not at all
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = Style::Auto)]
+    pub(crate) progress: Style,
+}
+
+/// Where a plan is kept.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct PlanOut {
+    /// Write the plan to FILE, or with - to stdout, for `tranship apply`; and stop
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) plan_out: Option<PathBuf>,
 }
 
 /// Tells the names of the images at a place, for completion.

@@ -4,8 +4,22 @@ use std::process::ExitCode;
 
 use crate::error::{Error, ErrorKind};
 
-/// What the exit code says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The end of the help of every verb that writes.
+const CODES: &str = "
+Exit codes:
+  0  done
+  1  done, with findings: something was left out or needs a look
+  2  failed; what Docker sees is as it was
+  3  refused, before anything was written: a daemon runs, too little room, something is in the way,
+     or a plan does not hold any more";
+
+/// Returns the end of the help of a verb that writes: its examples, and what the exit code says.
+pub(crate) fn help(examples: &str) -> String {
+    format!("{examples}\n{CODES}")
+}
+
+/// What the exit code says; of several, the largest is the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// Done.
     Done = 0,
@@ -22,16 +36,21 @@ impl Exit {
     pub(crate) fn with_findings(any: bool) -> Self {
         if any { Self::Findings } else { Self::Done }
     }
+
+    /// Returns the code itself.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Findings => 1,
+            Self::Failed => 2,
+            Self::Refused => 3,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Done => Self::from(0),
-            Exit::Findings => Self::from(1),
-            Exit::Failed => Self::from(2),
-            Exit::Refused => Self::from(3),
-        }
+        Self::from(exit.code())
     }
 }
 

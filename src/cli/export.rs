@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
-use crate::cli::args::{Places, Quiet};
-use crate::cli::exit::Exit;
-use crate::cli::migrate::{To, carry_out, compress, names, platform, split};
+use crate::cli::args::{Places, PlanOut, Quiet};
+use crate::cli::carry::carry_out;
+use crate::cli::exit::{self, Exit};
+use crate::cli::migrate::{To, compress, names, platform, split};
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
 use crate::cli::rows::StoreKind;
 use crate::cli::ui::Ui;
@@ -24,13 +25,13 @@ use crate::store::Form;
 /// Images and the data root are named as for migrate; without an image, all are exported.
 #[derive(Clone, Debug, clap::Args)]
 #[command(override_usage = "tranship export [OPTIONS] --output <FILE.tar|DIR|-> [PATH] [IMAGE]...")]
-#[command(after_long_help = "\
+#[command(after_long_help = exit::help("\
 Examples:
   tranship export -o all.tar
   tranship export app:v2 busybox -o two.tar
   tranship export /mnt/old/docker 'registry.example.com/*' -o layout --format oci
   tranship export docker.tar.zst -o all.tar --compress gzip
-  tranship export app:v2 -o - | ssh other docker load")]
+  tranship export app:v2 -o - | ssh other docker load"))]
 pub(crate) struct Args {
     /// The data root, then the images to export
     ///
@@ -80,6 +81,9 @@ pub(crate) struct Args {
     dry_run: bool,
 
     #[command(flatten)]
+    plan_out: PlanOut,
+
+    #[command(flatten)]
     places: Places,
 
     /// Work on N layers at once; by default one for each core, and one for an archive
@@ -91,8 +95,9 @@ pub(crate) struct Args {
 }
 
 /// The forms of an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
     /// As `docker save` writes: an OCI image layout with a manifest.json
     Docker,
     /// An OCI image layout
@@ -101,15 +106,7 @@ enum Format {
 
 /// Plans the export, shows the plan, carries it out and shows what became of it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    let request = request(args)?;
-    if request.to_stdout {
-        if ui.width.is_some() && !request.dry_run {
-            return Err(Error::refused("an archive does not go to a terminal")
-                .hint("send stdout to a file or a command, or name one: `-o images.tar`"));
-        }
-        ui.stand_aside();
-    }
-    carry_out(&request, args.quiet, ui, ops)
+    carry_out(&request(args)?, &args.plan_out, args.quiet, ui, ops)
 }
 
 fn request(args: &Args) -> Result<MigrateRequest> {

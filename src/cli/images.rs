@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 
-use crate::cli::args::Places;
+use crate::cli::args::{Places, each};
 use crate::cli::exit::Exit;
 use crate::cli::filter::{self, Filter};
-use crate::cli::ops::Ops;
+use crate::cli::ops::{Images, Ops};
 use crate::cli::render::images::{self, FIELDS, Style};
 use crate::cli::render::template::Template;
+use crate::cli::render::text::printable;
 use crate::cli::render::{findings, text, tree};
 use crate::cli::rows::any_matter;
 use crate::cli::rows::images::{ImageList, ImageRow};
@@ -24,7 +25,7 @@ use crate::error::{Error, Result};
 #[command(after_long_help = "\
 Fields for --format:
   .ID .Repository .Tag .Digest .CreatedSince .CreatedAt .Size .SharedSize .UniqueSize
-  .Containers .Store .Hidden .Driver
+  .Containers .Store .Hidden .Driver .Root
 
 Examples:
   tranship images
@@ -32,11 +33,14 @@ Examples:
   tranship images --filter 'reference=*/app:*' --digests
   tranship images --format 'table {{.Repository}}\\t{{.Size}}\\t{{.Store}}'
   tranship images /mnt/old/docker --json
-  tranship images saved.tar            what docker save wrote")]
+  tranship images saved.tar            what docker save wrote
+  tranship images old new --format '{{.Root}} {{.Repository}}:{{.Tag}}'")]
 pub(crate) struct Args {
-    /// Look at this data root, layout or archive instead of this host's own data root
+    /// Look at these data roots, layouts or archives instead of this host's own data root
+    ///
+    /// The images of several are listed one root after the other.
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    path: Option<PathBuf>,
+    paths: Vec<PathBuf>,
 
     /// Show digests
     #[arg(long)]
@@ -86,7 +90,12 @@ fn template(text: &str) -> std::result::Result<Template, String> {
 
 /// Reads the images and shows them.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    let found = ops.images(&args.places.at(args.path.clone()))?;
+    let (all, worst) = each(&args.places, &args.paths, ui, |at| ops.images(at))?;
+    let mut found = Images::default();
+    for images in all {
+        found.rows.extend(images.rows);
+        found.findings.extend(images.findings);
+    }
     let rows = select(found.rows, args, ui)?;
     let (hidden, list) = (rows.iter().filter(|row| row.hidden).count(), ImageList(rows));
     if args.json {
@@ -100,13 +109,18 @@ pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
     if hidden > 0 && ui.err_is_terminal && !(args.json || args.quiet || args.format.is_some()) {
         ui.note(&hidden_note(hidden));
     }
-    Ok(Exit::with_findings(any_matter(&found.findings)))
+    Ok(worst.max(Exit::with_findings(any_matter(&found.findings))))
 }
 
 fn select(rows: Vec<ImageRow>, args: &Args, ui: &Ui<'_>) -> Result<Vec<ImageRow>> {
+    let mut roots: Vec<String> = rows.iter().map(|row| row.root.clone()).collect();
+    roots.dedup();
     let mut rows = filter::apply(rows, &args.filters, ui.now)?;
     rows.retain(|row| args.all || !row.intermediate);
     images::sort(&mut rows);
+    if args.paths.len() > 1 {
+        images::group(&mut rows, &roots);
+    }
     Ok(rows)
 }
 
@@ -119,9 +133,11 @@ fn shown(rows: &[ImageRow], args: &Args, ui: &Ui<'_>) -> Result<String> {
         width: ui.width,
     };
     Ok(match &args.format {
-        _ if args.tree => tree::text(rows, ui.width),
         _ if args.quiet => images::ids(rows, style),
-        None => images::text(rows, style),
+        None => by_root(rows, args.paths.len() > 1, &|rows| match args.tree {
+            true => tree::text(rows, ui.width),
+            false => images::text(rows, style),
+        }),
         Some(format) => {
             let lines = images::lines(rows, style);
             format
@@ -129,6 +145,19 @@ fn shown(rows: &[ImageRow], args: &Args, ui: &Ui<'_>) -> Result<String> {
                 .map_err(|why| Error::refused(format!("--format: {why}")))?
         }
     })
+}
+
+/// Returns the text of all rows, or where there are `several` roots, that of each below its name.
+fn by_root(rows: &[ImageRow], several: bool, text: &dyn Fn(&[ImageRow]) -> String) -> String {
+    if !several {
+        return text(rows);
+    }
+    let block = |rows: &[ImageRow]| {
+        let root = rows.first().map(|row| row.root.as_str()).unwrap_or_default();
+        format!("{}\n\n{}", printable(root), text(rows))
+    };
+    let blocks = rows.chunk_by(|a, b| a.root == b.root).map(block);
+    blocks.collect::<Vec<_>>().join("\n")
 }
 
 fn hidden_note(hidden: usize) -> String {

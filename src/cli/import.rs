@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
-use crate::cli::args::{Places, Quiet};
-use crate::cli::exit::Exit;
-use crate::cli::migrate::{To, carry_out, compress, names, platform};
+use crate::cli::args::{Places, PlanOut, Quiet};
+use crate::cli::carry::carry_out;
+use crate::cli::exit::{self, Exit};
+use crate::cli::migrate::{To, compress, names, platform};
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
 use crate::cli::ui::Ui;
 use crate::error::Result;
@@ -23,12 +24,12 @@ use crate::store::Form;
 ///
 /// The data root may be empty or not there yet: Docker finds the images at its first start.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(after_long_help = exit::help("\
 Examples:
   tranship import images.tar --to containerd --root /var/lib/docker
   tranship import app.tar.zst --to classic --root /mnt/appliance/var/lib/docker
   tranship import layout --to containerd --root new --name team/app:v2
-  ssh other tranship export -o - | tranship import - --to classic --root /var/lib/docker")]
+  ssh other tranship export -o - | tranship import - --to classic --root /var/lib/docker"))]
 pub(crate) struct Args {
     /// The archive or the folder of the layout; - reads an archive from stdin
     #[arg(value_name = "FILE|DIR|-", value_hint = ValueHint::AnyPath)]
@@ -79,6 +80,9 @@ pub(crate) struct Args {
     dry_run: bool,
 
     #[command(flatten)]
+    plan_out: PlanOut,
+
+    #[command(flatten)]
     places: Places,
 
     /// Work on N layers at once; by default one for each core
@@ -90,7 +94,7 @@ pub(crate) struct Args {
 }
 
 /// Reads `OLD=NEW` or `NEW`; a name holds no equals sign.
-fn given(text: &str) -> std::result::Result<(Option<String>, String), String> {
+pub(crate) fn given(text: &str) -> std::result::Result<(Option<String>, String), String> {
     Ok(match text.split_once('=') {
         Some((old, new)) => (Some(old.to_owned()), new.to_owned()),
         None => (None, text.to_owned()),
@@ -99,7 +103,7 @@ fn given(text: &str) -> std::result::Result<(Option<String>, String), String> {
 
 /// Plans the import, shows the plan, carries it out and shows what became of it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    carry_out(&request(args)?, args.quiet, ui, ops)
+    carry_out(&request(args)?, &args.plan_out, args.quiet, ui, ops)
 }
 
 fn request(args: &Args) -> Result<MigrateRequest> {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 
-use crate::cli::args::{Places, Quiet};
+use crate::cli::args::{Places, PlanOut, Quiet};
+use crate::cli::carry::carry_out;
 use crate::cli::exit::Exit;
-use crate::cli::migrate::carry_out;
+
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
 use crate::cli::rows::StoreKind;
 use crate::cli::ui::Ui;
@@ -49,6 +50,9 @@ pub(crate) struct Args {
     dry_run: bool,
 
     #[command(flatten)]
+    plan_out: PlanOut,
+
+    #[command(flatten)]
     places: Places,
 
     #[command(flatten)]
@@ -57,7 +61,7 @@ pub(crate) struct Args {
 
 /// Plans the index, shows the plan, carries it out and shows what became of it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    carry_out(&request(args), args.quiet, ui, ops)
+    carry_out(&request(args), &args.plan_out, args.quiet, ui, ops)
 }
 
 fn request(args: &Args) -> MigrateRequest {

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 
-use crate::cli::args::{Places, Quiet};
-use crate::cli::exit::Exit;
+use crate::cli::args::{Places, PlanOut, Quiet};
+use crate::cli::carry::carry_out;
+use crate::cli::exit::{self, Exit};
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
-use crate::cli::progress::Display;
-use crate::cli::render::{findings, migrate};
-use crate::cli::rows::migrate::Migration;
-use crate::cli::rows::{StoreKind, any_matter};
+use crate::cli::rows::StoreKind;
 use crate::cli::size;
 use crate::cli::ui::Ui;
 use crate::error::{Error, Result};
@@ -30,13 +28,14 @@ use crate::store::Form;
 /// exists; say --root PATH to leave no doubt.
 #[derive(Clone, Debug, clap::Args)]
 #[command(override_usage = "tranship migrate [OPTIONS] --to <STORE> [PATH] [IMAGE]...")]
-#[command(after_long_help = "\
+#[command(after_long_help = exit::help("\
 Examples:
   tranship migrate --to containerd --dry-run
   tranship migrate --to containerd --switch
   tranship migrate --to containerd busybox app:v2 --on-conflict replace
   tranship migrate /mnt/old/docker --to containerd --exclude 'ci/*'
-  tranship migrate --to containerd --into moved.tar --snapshots none")]
+  tranship migrate --to containerd --into moved.tar --snapshots none
+  tranship migrate --to containerd --plan-out plan.json && tranship apply plan.json"))]
 pub(crate) struct Args {
     /// The data root, then the images to move
     ///
@@ -87,6 +86,9 @@ pub(crate) struct Args {
     #[arg(short = 'n', long)]
     dry_run: bool,
 
+    #[command(flatten)]
+    plan_out: PlanOut,
+
     /// Make Docker use the target from its next start on
     #[arg(long, conflicts_with = "into")]
     switch: bool,
@@ -114,7 +116,8 @@ pub(crate) struct Args {
 }
 
 /// The stores one can move to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum To {
     /// The containerd image store, Docker's default since version 29
     Containerd,
@@ -134,49 +137,7 @@ impl To {
 
 /// Plans the migration, shows the plan, carries it out and shows what became of it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    carry_out(&request(args)?, args.quiet, ui, ops)
-}
-
-/// Plans what is asked for, shows the plan, carries it out and shows what became of it.
-pub(crate) fn carry_out(
-    request: &MigrateRequest,
-    how: Quiet,
-    ui: &mut Ui<'_>,
-    ops: &dyn Ops,
-) -> Result<Exit> {
-    let prepared = ops.prepare(request)?;
-    let silent = how.quiet || how.json;
-    if prepared.plan().over_threshold {
-        match how.json {
-            true => ui.json(prepared.plan())?,
-            false => ui.print(&migrate::over_threshold(prepared.plan()))?,
-        }
-        return Ok(Exit::Done);
-    }
-    if !silent {
-        ui.print(&migrate::plan(prepared.plan(), ui.widths()))?;
-        ui.flush()?;
-    }
-    let done = match request.dry_run {
-        true => prepared.plan().clone(),
-        false => {
-            let progress = Display::new(!silent && ui.err_is_terminal)?;
-            prepared.apply(&progress)?
-        }
-    };
-    show(&done, how, ui)?;
-    Ok(Exit::with_findings(any_matter(&done.findings)))
-}
-
-fn show(done: &Migration, how: Quiet, ui: &mut Ui<'_>) -> Result<()> {
-    if how.json {
-        return ui.json(done);
-    }
-    if !how.quiet {
-        ui.print(&migrate::outcome(done, ui.widths()))?;
-    }
-    ui.note(&findings::text(&done.findings, ui.text_width()));
-    Ok(())
+    carry_out(&request(args)?, &args.plan_out, args.quiet, ui, ops)
 }
 
 fn request(args: &Args) -> Result<MigrateRequest> {

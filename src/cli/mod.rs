@@ -1,22 +1,29 @@
 //! How a person asks and is answered: arguments, an operation, its rows on a stream.
 
+mod apply;
 mod args;
+mod carry;
 mod completions;
 pub mod exit;
 mod export;
+mod file;
 mod filter;
 mod host;
 mod images;
 mod import;
 mod index;
+mod job;
 mod migrate;
 pub mod ops;
+mod plan_file;
 mod progress;
 mod render;
 pub mod rows;
+mod run;
 #[cfg(test)]
 mod sample;
 mod size;
+mod spelled;
 mod status;
 pub mod ui;
 
@@ -83,6 +90,8 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Export(args) => export::run(args, ui, ops),
         Verb::Import(args) => import::run(args, ui, ops),
         Verb::Index(args) => index::run(args, ui, ops),
+        Verb::Apply(args) => apply::run(args, ui, ops),
+        Verb::Run(args) => run::run(args, ui, ops),
         Verb::Completions(args) => completions::run(args, ui),
     };
     let flushed = ui.flush();

@@ -2,18 +2,24 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::cli::rows::images::ImageRow;
 use crate::cli::rows::migrate::Migration;
+use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, StoreKind};
-use crate::error::Result;
+use crate::cli::spelled;
+use crate::error::{Error, Place, Result};
 use crate::format::oci::Platform;
 use crate::store::{Form, Progress};
 
 /// Where to look.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Where {
     /// The data root, archive or disk; none for this host's own.
     pub root: Option<PathBuf>,
@@ -24,7 +30,8 @@ pub struct Where {
 }
 
 /// How to pack a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Compress {
     /// Not at all.
     None,
@@ -35,7 +42,9 @@ pub enum Compress {
 }
 
 /// How unpacked layers come to the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum Snapshots {
     /// Link where possible, else reflink, else copy
     Auto,
@@ -50,7 +59,9 @@ pub enum Snapshots {
 }
 
 /// What to do where a name in the target belongs to another image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum OnConflict {
     /// Leave the name with the target's image
     Keep,
@@ -60,8 +71,11 @@ pub enum OnConflict {
     Fail,
 }
 
-/// What to migrate, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What to migrate, and how. It stands in plans that are kept: fields are only ever added, with a
+/// default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct MigrateRequest {
     /// Where the source is.
     pub at: Where,
@@ -83,14 +97,18 @@ pub struct MigrateRequest {
     /// Whether images without a name move too.
     pub all: bool,
     /// The one platform to take of each image.
+    #[serde(default, with = "spelled::platform")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub platform: Option<Platform>,
     /// How to pack layers that have no packed form yet.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub compress: Compress,
     /// How unpacked layers come to the target.
     pub snapshots: Snapshots,
     /// What to do where a name in the target belongs to another image.
     pub on_conflict: OnConflict,
     /// Whether only to plan.
+    #[serde(skip)]
     pub dry_run: bool,
     /// Whether to make Docker use the target from its next start on.
     pub switch: bool,
@@ -102,6 +120,28 @@ pub struct MigrateRequest {
     pub to_stdout: bool,
     /// How many layers to work on at once; none for as many as there are cores.
     pub jobs: Option<NonZeroUsize>,
+}
+
+impl MigrateRequest {
+    /// Returns this request with every path from the root on, so that it means the same elsewhere.
+    ///
+    /// # Errors
+    /// A directory that cannot be asked for its name.
+    pub fn absolute(mut self) -> Result<Self> {
+        let at = &mut self.at;
+        for path in [&mut at.root, &mut at.containerd_root, &mut at.daemon_config, &mut self.into] {
+            if let Some(path) = path {
+                *path = absolute(path)?;
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Returns `path` from the root on; links stay links.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path)
+        .map_err(|error| Error::io(Place::new(path.display().to_string(), ""), error))
 }
 
 /// The images of one or more stores, and what was found while reading them.
@@ -123,12 +163,18 @@ pub trait Ops {
 
     /// Plans a migration or an export; writes nothing.
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>>;
+
+    /// Returns whether an export is there already, whole.
+    fn is_exported(&self, request: &MigrateRequest) -> Result<bool>;
 }
 
 /// A migration that is planned and not begun.
 pub trait Prepared: fmt::Debug {
     /// Returns the plan.
     fn plan(&self) -> &Migration;
+
+    /// Returns what the plan depends on.
+    fn fingerprint(&self) -> Result<FingerprintRow>;
 
     /// Carries the plan out and returns what became of it.
     fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Migration>;

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Snapshots, Where};
 use crate::cli::rows::StoreKind;
 use crate::cli::rows::images::{AttestationRow, ImageRow, PlatformRow};
 use crate::cli::rows::migrate::{
     Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
 };
 use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
+use crate::store::Form;
 
 pub(crate) fn now() -> Timestamp {
     "2026-11-20T17:27:46Z".parse().expect("a time")
@@ -17,6 +19,7 @@ pub(crate) fn now() -> Timestamp {
 
 fn image(id: &str, created: &str, size: u64, names: &[&str]) -> ImageRow {
     ImageRow {
+        root: "/var/lib/docker".into(),
         store: StoreKind::Classic,
         driver: "overlay2".into(),
         hidden: true,
@@ -123,6 +126,31 @@ pub(crate) fn status() -> Status {
             }],
             findings: Vec::new(),
         }],
+    }
+}
+
+/// What asks for the plan that [`migration`] is.
+pub(crate) fn request() -> MigrateRequest {
+    MigrateRequest {
+        at: Where { root: Some("/var/lib/docker".into()), ..Where::default() },
+        from: Some(StoreKind::Classic),
+        to: StoreKind::Containerd,
+        index: None,
+        form: Form::Oci,
+        images: vec!["weird:1".into()],
+        names: vec![(None, "new:1".into()), (Some("weird:1".into()), "new:2".into())],
+        exclude: vec!["ci/*".into()],
+        all: true,
+        platform: "linux/arm64/v8".parse().ok(),
+        compress: Compress::Gzip(6),
+        snapshots: Snapshots::Link,
+        on_conflict: OnConflict::Replace,
+        dry_run: false,
+        switch: true,
+        threshold: Some(10_000_000_000),
+        into: None,
+        to_stdout: false,
+        jobs: std::num::NonZeroUsize::new(2),
     }
 }
 

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 
-use crate::cli::args::Places;
+use crate::cli::args::{Places, each};
 use crate::cli::exit::Exit;
 use crate::cli::ops::Ops;
 use crate::cli::render::status;
 use crate::cli::rows::any_matter;
+use crate::cli::rows::status::Status;
 use crate::cli::ui::Ui;
 use crate::error::Result;
 
@@ -26,11 +27,12 @@ use crate::error::Result;
 Examples:
   tranship status                      this host
   tranship status /mnt/old/docker      the data root of a disk that is mounted
+  tranship status backup/*.tar.zst     several, one after the other
   tranship status --json | jq '.roots[].stores[] | select(.hidden)'")]
 pub(crate) struct Args {
-    /// Look at this data root instead of this host's own
+    /// Look at these data roots instead of this host's own
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    path: Option<PathBuf>,
+    paths: Vec<PathBuf>,
 
     #[command(flatten)]
     places: Places,
@@ -42,12 +44,14 @@ pub(crate) struct Args {
 
 /// Reads the status and shows it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    let status = ops.status(&args.places.at(args.path.clone()))?;
+    let (all, worst) = each(&args.places, &args.paths, ui, |at| ops.status(at))?;
+    let status = Status { roots: all.into_iter().flat_map(|status| status.roots).collect() };
     if args.json {
         ui.json(&status)?;
     } else {
         ui.print(&status::text(&status, ui.widths()))?;
         ui.note(&status::findings(&status, ui.text_width()));
     }
-    Ok(Exit::with_findings(status.roots.iter().any(|root| any_matter(&root.findings))))
+    let found = status.roots.iter().any(|root| any_matter(&root.findings));
+    Ok(worst.max(Exit::with_findings(found)))
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cli::ops::{Images, MigrateRequest, Prepared, Where};
 use crate::cli::rows::migrate::Migration;
+use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
@@ -41,6 +42,10 @@ impl Ops for Sample {
         let plan = Migration { dry_run: request.dry_run, ..sample::migration() };
         Ok(Box::new(Planned(plan)))
     }
+
+    fn is_exported(&self, _: &MigrateRequest) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 #[derive(Debug)]
@@ -49,6 +54,11 @@ struct Planned(Migration);
 impl Prepared for Planned {
     fn plan(&self) -> &Migration {
         &self.0
+    }
+
+    fn fingerprint(&self) -> Result<FingerprintRow> {
+        let digest = |text: &str| text.to_owned();
+        Ok(FingerprintRow { source: digest("s"), target: digest("t"), plan: digest("p") })
     }
 
     fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Migration> {

@@ -23,6 +23,7 @@ pub mod unpack;
 use std::io::BufRead;
 
 pub use progress::Progress;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId};
 use crate::error::{Error, ErrorKind, Result};
@@ -153,7 +154,9 @@ impl Compression {
 }
 
 /// For whom a layout is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum Form {
     /// For all who know OCI layouts.
     Oci,

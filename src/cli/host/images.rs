@@ -18,30 +18,35 @@ pub(super) fn rows(host: &Host) -> Images {
         for seen in &root.stores {
             let Some(inventory) = seen.inventory() else { continue };
             images.findings.extend(inventory.findings.iter().map(finding));
-            images.rows.extend(store(seen, inventory));
+            images.rows.extend(store(&root.place, seen, inventory));
         }
     }
     images
 }
 
-fn store<'a>(seen: &'a Seen, inventory: &'a Inventory) -> impl Iterator<Item = ImageRow> + 'a {
+fn store<'a>(
+    root: &'a str,
+    seen: &'a Seen,
+    inventory: &'a Inventory,
+) -> impl Iterator<Item = ImageRow> + 'a {
     let mut users: HashMap<_, u64> = HashMap::new();
     for image in inventory.containers.iter().filter_map(|container| container.image) {
         *users.entry(image).or_default() += 1;
     }
     let rows = inventory.images.iter().zip(sizes(inventory));
     rows.map(move |(image, size)| {
-        row(seen, image, size, users.get(&image.id).copied().unwrap_or(0))
+        row(root, seen, image, size, users.get(&image.id).copied().unwrap_or(0))
     })
 }
 
-fn row(seen: &Seen, image: &Image, size: Sizes, containers: u64) -> ImageRow {
+fn row(root: &str, seen: &Seen, image: &Image, size: Sizes, containers: u64) -> ImageRow {
     let shown = image.shown();
     let config = shown.and_then(|manifest| manifest.config.as_ref()).map(|(_, config)| config);
     let labels = config.map(|config| config.labels()).unwrap_or_default();
     let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
     let is_image = |manifest: &&PlatformImage| manifest.role == Role::Image;
     ImageRow {
+        root: root.to_owned(),
         store: seen.here.kind,
         driver: seen.here.driver.clone(),
         hidden: seen.hidden,

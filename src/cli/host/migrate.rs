@@ -9,6 +9,7 @@ use crate::cli::ops::{self, Compress, MigrateRequest};
 use crate::cli::rows::migrate::{
     Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
 };
+use crate::cli::rows::plan::FingerprintRow;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::format::time::Timestamp;
@@ -36,6 +37,10 @@ pub(super) fn prepare(request: &MigrateRequest) -> Result<Box<dyn ops::Prepared>
     let prepared = crate::op::migrate::prepare(library_request(request))?;
     let rows = rows(&prepared, request)?;
     Ok(Box::new(Shown { prepared, rows, request: request.clone() }))
+}
+
+pub(super) fn is_exported(request: &MigrateRequest) -> Result<bool> {
+    crate::op::migrate::is_exported(library_request(request))
 }
 
 fn library_request(request: &MigrateRequest) -> Request {
@@ -180,6 +185,15 @@ fn moved(image: &Image, size: Sizes, becomes: Option<Digest>, action: Action) ->
 impl ops::Prepared for Shown {
     fn plan(&self) -> &Migration {
         &self.rows
+    }
+
+    fn fingerprint(&self) -> Result<FingerprintRow> {
+        let found = self.prepared.fingerprint()?;
+        Ok(FingerprintRow {
+            source: found.source.to_string(),
+            target: found.target.to_string(),
+            plan: found.plan.to_string(),
+        })
     }
 
     fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Migration> {

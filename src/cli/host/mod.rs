@@ -28,6 +28,10 @@ impl Ops for Host {
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
         migrate::prepare(request)
     }
+
+    fn is_exported(&self, request: &MigrateRequest) -> Result<bool> {
+        migrate::is_exported(request)
+    }
 }
 
 fn survey(at: &Where) -> Result<host::Host> {

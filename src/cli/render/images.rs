@@ -25,6 +25,7 @@ pub(crate) const FIELDS: &[Field] = &[
     ("Store", "STORE"),
     ("Hidden", "HIDDEN"),
     ("Driver", "DRIVER"),
+    ("Root", "ROOT"),
 ];
 
 const NONE: &str = "<none>";
@@ -59,6 +60,11 @@ pub(crate) fn sort(rows: &mut [ImageRow]) {
         let name = |row: &'_ ImageRow| (row.names.is_empty(), row.names.first().cloned());
         b.created.cmp(&a.created).then_with(|| name(a).cmp(&name(b))).then_with(|| a.id.cmp(&b.id))
     });
+}
+
+/// Sorts `rows` so that those of one root stand together, in the order of `roots`.
+pub(crate) fn group(rows: &mut [ImageRow], roots: &[String]) {
+    rows.sort_by_key(|row| roots.iter().position(|root| *root == row.root));
 }
 
 /// Returns the lines of `rows`: one for each tag, or with digests one for each tag and digest, and
@@ -146,6 +152,7 @@ impl Fields for Line<'_> {
             "Store" => row.store.name().to_owned(),
             "Hidden" => row.hidden.to_string(),
             "Driver" => row.driver.clone(),
+            "Root" => row.root.clone(),
             _ => String::new(),
         }
     }
@@ -275,8 +282,8 @@ mod tests {
         let template = Template::parse("json", FIELDS).expect("a template");
         let json = template.render(&lines(&rows[..1], style(false, None)), FIELDS);
         assert_snapshot!(json.expect("a line of JSON"), @r#"
-        {"Containers":"0","CreatedAt":"2026-11-20 17:27:43 +0000 UTC","CreatedSince":"3 seconds ago","Digest":"<none>","Driver":"overlay2","Hidden":"true","ID":"0081f5a699c7","Repository":"registry.example.com:5000/team/app","SharedSize":"N/A","Size":"2.06MB","Store":"classic","Tag":"v3","UniqueSize":"N/A"}
-        {"Containers":"0","CreatedAt":"2026-11-20 17:27:43 +0000 UTC","CreatedSince":"3 seconds ago","Digest":"<none>","Driver":"overlay2","Hidden":"true","ID":"0081f5a699c7","Repository":"registry.example.com:5000/team/app","SharedSize":"N/A","Size":"2.06MB","Store":"classic","Tag":"latest","UniqueSize":"N/A"}
+        {"Containers":"0","CreatedAt":"2026-11-20 17:27:43 +0000 UTC","CreatedSince":"3 seconds ago","Digest":"<none>","Driver":"overlay2","Hidden":"true","ID":"0081f5a699c7","Repository":"registry.example.com:5000/team/app","Root":"/var/lib/docker","SharedSize":"N/A","Size":"2.06MB","Store":"classic","Tag":"v3","UniqueSize":"N/A"}
+        {"Containers":"0","CreatedAt":"2026-11-20 17:27:43 +0000 UTC","CreatedSince":"3 seconds ago","Digest":"<none>","Driver":"overlay2","Hidden":"true","ID":"0081f5a699c7","Repository":"registry.example.com:5000/team/app","Root":"/var/lib/docker","SharedSize":"N/A","Size":"2.06MB","Store":"classic","Tag":"latest","UniqueSize":"N/A"}
         "#);
     }
 

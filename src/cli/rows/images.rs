@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreKind;
 
-/// The images of one or more stores, newest first. Fields are only ever added to this schema.
+/// The images of one or more stores, newest first; of several roots, one after the other. Fields are only ever added to this schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -17,6 +17,9 @@ pub struct ImageList(pub Vec<ImageRow>);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ImageRow {
+    /// The data root, layout or archive that it is in.
+    #[serde(default)]
+    pub root: String,
     /// The store that holds it.
     pub store: StoreKind,
     /// The graph driver or snapshotter, such as `overlay2` or `overlayfs`.

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 pub mod images;
 pub mod migrate;
+pub mod plan;
+pub mod progress;
+pub mod run;
 pub mod status;
 
 pub use crate::model::{Severity, StoreKind};
@@ -58,5 +61,11 @@ mod tests {
         assert_schema::<images::ImageList>("images.json", include_str!("../schema/images.json"));
         assert_schema::<status::Status>("status.json", include_str!("../schema/status.json"));
         assert_schema::<migrate::Migration>("migrate.json", include_str!("../schema/migrate.json"));
+        assert_schema::<plan::PlanFile>("plan.json", include_str!("../schema/plan.json"));
+        assert_schema::<progress::EventRow>(
+            "progress.json",
+            include_str!("../schema/progress.json"),
+        );
+        assert_schema::<run::JobReports>("run.json", include_str!("../schema/run.json"));
     }
 }

@@ -1,6 +1,8 @@
 //! The whole of `tranship migrate` and `export`: find the stores, keep daemons away, plan, carry out,
 //! switch.
 
+mod exported;
+mod fingerprint;
 mod index;
 mod place;
 mod source;
@@ -20,6 +22,8 @@ use crate::store::{self, Source, Target, Writing};
 use crate::tree::Tree;
 use place::Destination;
 
+pub use exported::is_exported;
+pub use fingerprint::{Fingerprint, of_inventory};
 pub use switch::Switched;
 
 /// What to migrate, and how.

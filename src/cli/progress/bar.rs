@@ -1,33 +1,24 @@
-//! Progress on a terminal, and Ctrl-C.
+//! Progress as a bar on a terminal.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use crate::cli::render::units;
-use crate::error::{Error, Place, Result};
 use crate::store::Progress;
-
-/// The shell's own code for a command that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
 
 /// Before the total is known, and after.
 const WAITING: &str = "{spinner} {msg}";
 const WORKING: &str = "{msg} [{bar:24}] {done} of {total}  {rate}/s  {eta} left  {layers}";
 
-/// Shows progress on stderr, or nothing, and knows of Ctrl-C: the first asks the operation to stop
-/// at the next safe point, the second ends the process at once.
+/// Shows progress on stderr.
 #[derive(Debug)]
-pub(crate) struct Display {
+pub(super) struct Bar {
     bar: ProgressBar,
     layers: Arc<Layers>,
-    cancelled: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -36,23 +27,14 @@ struct Layers {
     total: AtomicU64,
 }
 
-impl Display {
-    /// Returns a display that is `visible` or not, and begins to listen for Ctrl-C.
-    pub(crate) fn new(visible: bool) -> Result<Self> {
-        let cancelled = Arc::new(AtomicBool::new(false));
-        listen(&cancelled).map_err(|error| Error::io(Place::new("signals", Vec::new()), error))?;
-        let target =
-            if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Ok(Self::on(target, cancelled))
-    }
-
-    fn on(target: ProgressDrawTarget, cancelled: Arc<AtomicBool>) -> Self {
+impl Bar {
+    pub(super) fn on(target: ProgressDrawTarget) -> Self {
         let bar = ProgressBar::with_draw_target(None, target).with_style(style(WAITING));
-        Self { bar, layers: Arc::default(), cancelled }
+        Self { bar, layers: Arc::default() }
     }
 }
 
-impl Progress for Display {
+impl Progress for Bar {
     fn start(&self, total_bytes: u64, layers: usize) {
         let layers = u64::try_from(layers).unwrap_or(u64::MAX);
         self.layers.total.store(layers, Relaxed);
@@ -72,25 +54,12 @@ impl Progress for Display {
     fn phase(&self, name: &str) {
         self.bar.set_message(name.to_owned());
     }
-
-    fn cancelled(&self) -> bool {
-        self.cancelled.load(Relaxed)
-    }
 }
 
-impl Drop for Display {
+impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
-}
-
-/// The order matters: the handler that ends the process must see the flag before the other sets it.
-fn listen(cancelled: &Arc<AtomicBool>) -> io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(cancelled))?;
-        flag::register(signal, Arc::clone(cancelled))?;
-    }
-    Ok(())
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -122,6 +91,7 @@ fn working(layers: Arc<Layers>) -> ProgressStyle {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::Mutex;
 
     use indicatif::TermLike;
@@ -174,32 +144,23 @@ mod tests {
     fn a_terminal_sees_bytes_and_layers() {
         let screen = Screen::default();
         let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
-        let display = Display::on(target, Arc::default());
-        display.phase("Reading layers");
-        display.start(4_000_000, 3);
+        let bar = Bar::on(target);
+        bar.phase("Reading layers");
+        bar.start(4_000_000, 3);
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
-                    display.advance(500_000);
-                    display.layer_done();
+                    bar.advance(500_000);
+                    bar.layer_done();
                 });
             }
         });
-        display.bar.force_draw();
+        bar.bar.force_draw();
         let shown = screen.text();
         assert!(shown.contains("Reading layers [======>"), "{shown}");
         assert!(shown.contains("1MB of 4MB"), "{shown}");
         assert!(shown.contains("2/3 layers"), "{shown}");
-        drop(display);
+        drop(bar);
         assert_eq!(screen.text().trim(), "", "the bar is gone when the work is done");
-    }
-
-    /// Once only in this process: a second signal would end it, as it should.
-    #[test]
-    fn an_operation_hears_of_ctrl_c() {
-        let display = Display::new(false).expect("signals can be listened to");
-        assert!(!display.cancelled());
-        signal_hook::low_level::raise(SIGINT).expect("a process can signal itself");
-        assert!(display.cancelled());
     }
 }
