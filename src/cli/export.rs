@@ -58,6 +58,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "STORE")]
     from: Option<To>,
 
+    /// Leave out layers that are in HELD: a data root, an archive, a layout, or a list of digests
+    ///
+    /// For those who have most of it already. The manifests still name the layers; `tranship import`
+    /// finds them in the data root it imports into, or says which are missing.
+    #[arg(long, value_name = "HELD", value_hint = ValueHint::AnyPath)]
+    without: Vec<PathBuf>,
+
     /// Leave out names that match GLOB; may be given more than once
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
@@ -134,6 +141,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         switch: false,
         threshold: None,
         into: Some(args.output.clone()).filter(|_| !to_stdout),
+        without: args.without.clone(),
         to_stdout,
         jobs: args.jobs,
     })

@@ -127,6 +127,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         switch: false,
         threshold: None,
         into: Some(args.root.clone()),
+        without: Vec::new(),
         to_stdout: false,
         jobs: args.jobs,
     })

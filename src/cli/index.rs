@@ -83,6 +83,7 @@ fn request(args: &Args) -> MigrateRequest {
         switch: false,
         threshold: None,
         into: args.output.clone(),
+        without: Vec::new(),
         to_stdout: false,
         jobs: None,
     }

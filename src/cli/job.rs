@@ -230,6 +230,7 @@ impl Settings {
             switch: self.switch.unwrap_or(false),
             threshold: self.threshold,
             into: at(self.into),
+            without: Vec::new(),
             to_stdout: false,
             jobs: self.parallel,
         })

@@ -160,6 +160,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         switch: args.switch,
         threshold: args.threshold,
         into: args.into.clone(),
+        without: Vec::new(),
         to_stdout: false,
         jobs: args.jobs,
     })

@@ -116,6 +116,9 @@ pub struct MigrateRequest {
     pub threshold: Option<u64>,
     /// A new directory or tar to write instead of the store beside the source.
     pub into: Option<PathBuf>,
+    /// What holds layers that are left out.
+    #[serde(default)]
+    pub without: Vec<PathBuf>,
     /// Whether the target goes to stdout as a tar.
     pub to_stdout: bool,
     /// How many layers to work on at once; none for as many as there are cores.

@@ -149,6 +149,7 @@ pub(crate) fn request() -> MigrateRequest {
         switch: true,
         threshold: Some(10_000_000_000),
         into: None,
+        without: Vec::new(),
         to_stdout: false,
         jobs: std::num::NonZeroUsize::new(2),
     }
@@ -177,7 +178,7 @@ pub(crate) fn migration() -> Migration {
         source: end(StoreKind::Classic, "overlay2", "/var/lib/docker"),
         target: end(StoreKind::Containerd, "overlayfs", "/var/lib/docker/containerd/daemon"),
         images: classic.map(moved).collect(),
-        layers: LayerCounts { total: 9, to_read: 8, reused: 1 },
+        layers: LayerCounts { total: 9, to_read: 8, reused: 1, left_out: 0 },
         bytes: ByteCounts {
             read: 14_470_000,
             write: 8_200_000,

@@ -186,6 +186,8 @@ pub struct LayerStep {
     pub size: u64,
     /// Whether the target needs the tar as a blob.
     pub blob: bool,
+    /// Whether that blob is only named: who is to have the target has the layer already.
+    pub left_out: bool,
     /// Unpacked layers the target needs: each with the layer below it.
     pub chains: Vec<(ChainId, Option<ChainId>)>,
     /// A chain whose content gives the tar.

@@ -55,6 +55,9 @@ impl Blobs<'_> {
     }
 
     fn put(&self, step: &LayerStep, content: &dyn LayerContent) -> Result<(BlobId, u64)> {
+        if step.left_out {
+            return self.name(step, content);
+        }
         if !self.sink.is_stream() {
             return self.finish(step.size, &mut *content.tar()?, self.compression);
         }
@@ -67,6 +70,18 @@ impl Blobs<'_> {
         let known =
             known.map_err(|error| sink_error(self.sink, self.unfinished.as_path(), error))?;
         self.stream(step.size, &mut *content.tar()?, self.compression, known)
+    }
+
+    /// Returns digest and length of the plain tar, and writes nothing.
+    fn name(&self, step: &LayerStep, content: &dyn LayerContent) -> Result<(BlobId, u64)> {
+        let mut meter = Meter { progress: self.progress, left: step.size };
+        let mut tar = content.tar()?;
+        let named =
+            blob::compress(&mut tar, &mut io::sink(), Compression::None, &mut |n| meter.advance(n));
+        let named =
+            named.map_err(|error| sink_error(self.sink, self.unfinished.as_path(), error))?;
+        meter.end();
+        Ok(named)
     }
 
     /// Writes a blob whose digest and length are known where it belongs.

@@ -16,7 +16,7 @@ use crate::format::time::Timestamp;
 use crate::model::{Image, Inventory, Sizes, StoreKind, sizes};
 use crate::op::host::DAEMON_CONFIG;
 use crate::op::migrate::{Done, Prepared, Request};
-use crate::op::transfer::{OnConflict, Options, Selection};
+use crate::op::transfer::{OnConflict, Options, Selection, Without};
 use crate::store::{Compression, Form, Progress, Writing};
 use crate::tree::Snapshots;
 
@@ -75,6 +75,7 @@ fn library_request(request: &MigrateRequest) -> Request {
         options: Options {
             selection,
             names: request.names.clone(),
+            without: Without::default(),
             platform: request.platform.clone(),
             on_conflict,
             compression,
@@ -86,6 +87,7 @@ fn library_request(request: &MigrateRequest) -> Request {
         writing: Writing { compression, snapshots, form: request.form, now: now() },
         into: request.into.clone(),
         stream: request.to_stdout.then(|| Box::new(std::io::stdout()) as _),
+        without: request.without.clone(),
         switch: request.switch,
         threshold: request.threshold,
         dry_run: request.dry_run,
@@ -115,6 +117,7 @@ fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
             total: counts.total as u64,
             to_read: counts.to_read as u64,
             reused: counts.there as u64,
+            left_out: counts.left_out as u64,
         },
         bytes: ByteCounts {
             read: plan.bytes.read,

@@ -102,13 +102,18 @@ fn cost(plan: &Migration) -> String {
     let moves = count(moving(&plan.images), "image");
     let verb = verb(plan, moving(&plan.images));
     format!(
-        "{moves} {verb}. Of {}, {} must be read ({}) and {} there already. {}",
+        "{moves} {verb}. Of {}, {} must be read ({}) and {} there already. {}{}",
         count(layers.total, "layer"),
         layers.to_read,
         units::size(plan.bytes.read),
         are(layers.reused),
+        left_out(layers.left_out),
         room(&plan.bytes),
     )
+}
+
+fn left_out(n: u64) -> String {
+    if n == 0 { String::new() } else { format!("{} left out. ", are(n)) }
 }
 
 fn are(n: u64) -> String {

@@ -89,6 +89,9 @@ pub struct LayerCounts {
     pub to_read: u64,
     /// The layers that the target has already.
     pub reused: u64,
+    /// The layers that are named and not written, as `--without` wants it.
+    #[serde(default)]
+    pub left_out: u64,
 }
 
 /// How many bytes there are.

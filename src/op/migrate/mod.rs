@@ -7,6 +7,7 @@ mod index;
 mod place;
 mod source;
 mod switch;
+mod without;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Request {
     pub into: Option<PathBuf>,
     /// Where the target goes as a tar while it is written, instead of to any place.
     pub stream: Option<Box<dyn std::io::Write + Send>>,
+    /// What holds layers that are left out: data roots, layouts, archives, and files with digests.
+    pub without: Vec<PathBuf>,
     /// Whether the daemon is to show the target from its next start on.
     pub switch: bool,
     /// Nothing is moved if the images are larger than this.
@@ -134,6 +137,7 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     };
     let sink = destination.sink()?;
     let target = open_target(&request, sink)?;
+    request.options.without = without::held(&request.without, &known)?;
     request.options.can_share &= destination.shares_files_with(&*from.here.tree);
     let originals = originals(&root, source_of(from)?);
     let plan = transfer::plan(source_of(from)?, &*target, &originals, &request.options)?;

@@ -6,6 +6,6 @@ mod select;
 
 pub use apply::{Failed, Moved, Outcome, apply};
 pub use plan::{
-    Bytes, LayerCounts, Loss, OnConflict, Options, Originals, Plan, Present, Stay, plan,
+    Bytes, LayerCounts, Loss, OnConflict, Options, Originals, Plan, Present, Stay, Without, plan,
 };
 pub use select::Selection;

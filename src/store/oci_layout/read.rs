@@ -246,6 +246,10 @@ impl Source for Layout {
         contents(&self.here(), target).map(Some)
     }
 
+    fn has_tar(&self, chain_id: ChainId) -> bool {
+        self.layers.get(&chain_id).is_some_and(|(_, blob)| blob.is_some())
+    }
+
     fn bare_tag(&self, image: &Image) -> Option<&str> {
         self.tags.get(&image.id).map(String::as_str)
     }

@@ -244,7 +244,8 @@ impl Target for LayoutWriter {
         let blobs = self.putting(step.diff_id.0, progress);
         if let Some((_, blob, size)) = blobs.put_any(step, source, &mut damage)? {
             self.blobs().insert(step.diff_id, (blob, size));
-            self.written.fetch_add(size, Ordering::Relaxed);
+            let written = if step.left_out { 0 } else { size };
+            self.written.fetch_add(written, Ordering::Relaxed);
         }
         Ok(damage)
     }

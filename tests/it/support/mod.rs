@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tranship::error::Result;
 use tranship::format::oci::Platform;
-use tranship::op::transfer::{self, OnConflict, Options, Outcome, Plan, Selection};
+use tranship::op::transfer::{self, OnConflict, Options, Outcome, Plan, Selection, Without};
 use tranship::store::containerd::{NAMESPACE, SNAPSHOTTER, Writer};
 use tranship::store::overlay2::{self, Overlay2};
 use tranship::store::{Compression, Form, Progress, Source, Target, Writing};
@@ -88,6 +88,7 @@ impl Migration {
             snapshots: self.snapshots,
             can_share: false,
             names: Vec::new(),
+            without: Without::default(),
             platform: None,
             tell_rest: true,
         }

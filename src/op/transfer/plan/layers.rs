@@ -34,20 +34,29 @@ impl Planner<'_> {
     pub(super) fn add_layers(&mut self, chosen: &Chosen) {
         let Some(shown) = chosen.image.shown() else { return };
         // A store that keeps no blobs has its layers unpacked.
-        let unpack = self.options.snapshots != Snapshots::None || !self.target.keeps_documents();
+        let mut unpack =
+            self.options.snapshots != Snapshots::None || !self.target.keeps_documents();
         let mut parent = None;
         for (diff_id, chain_id) in shown.layers.iter().zip(shown.chain()) {
             let size = self.size(*diff_id, chain_id);
             let blob = chosen.kept.is_none() && !self.target.has_blob(*diff_id);
             let index = *self.layers.entry(*diff_id).or_insert_with(|| {
                 let (diff_id, chains) = (*diff_id, Vec::new());
-                self.plan.layers.push(LayerStep { diff_id, size, blob, chains, from: chain_id });
+                let (from, left_out) = (chain_id, true);
+                let step = LayerStep { diff_id, size, blob, left_out, chains, from };
+                self.plan.layers.push(step);
                 self.plan.layers.len() - 1
             });
             let step = &mut self.plan.layers[index];
             step.blob |= blob;
-            let known = self.there.layers.contains_key(&chain_id)
-                || step.chains.iter().any(|(known, _)| *known == chain_id);
+            let without = &self.options.without;
+            // One image that needs it is enough for it to come along.
+            step.left_out &=
+                without.digests.contains(&diff_id.0) || without.chains.contains(&chain_id);
+            let is_there = self.there.layers.contains_key(&chain_id);
+            // On what is not unpacked nothing can be: Docker does it when the image is first run.
+            unpack &= is_there || self.source.has_tar(chain_id);
+            let known = is_there || step.chains.iter().any(|(known, _)| *known == chain_id);
             if unpack && !known {
                 step.chains.push((chain_id, parent));
             }
@@ -73,10 +82,11 @@ impl Planner<'_> {
         let made = if self.plan.layer_counts.to_read == 0 { steps.len() } else { 0 };
         self.plan.layer_counts.to_read += made;
         let bytes = &mut self.plan.bytes;
+        self.plan.layer_counts.left_out += steps.iter().filter(|step| step.left_out).count();
         for step in steps.iter() {
             let times = (step.chains.len() as u64).max(u64::from(step.blob));
             bytes.read = bytes.read.saturating_add(step.size.saturating_mul(times));
-            if step.blob {
+            if step.blob && !step.left_out {
                 let size = compressed(step.size, self.options.compression);
                 bytes.write = bytes.write.saturating_add(size);
             }

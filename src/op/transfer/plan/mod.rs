@@ -5,11 +5,11 @@ mod names;
 mod planner;
 mod whole;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use self::planner::Planner;
 use super::Selection;
-use crate::digest::{BlobId, Digest};
+use crate::digest::{BlobId, ChainId, Digest};
 use crate::error::Result;
 use crate::format::oci::Platform;
 use crate::model::{Finding, Inventory, sizes};
@@ -36,6 +36,8 @@ pub struct Options {
     /// Names to give instead of an image's own: the image that is meant, if it is not the only one, and
     /// the name.
     pub names: Vec<(Option<String>, String)>,
+    /// What those who are to have the target have already.
+    pub without: Without,
     /// The one platform to take of each image; none takes images whole where the target can keep them
     /// so, and the host's platform elsewhere.
     pub platform: Option<Platform>,
@@ -49,6 +51,15 @@ pub struct Options {
     pub can_share: bool,
     /// Whether to tell what is not selected too, as one wants to know before leaving a store.
     pub tell_rest: bool,
+}
+
+/// Layers that are left out of what is written, because whoever is to have it has them already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Without {
+    /// Diff IDs, and digests of blobs.
+    pub digests: HashSet<Digest>,
+    /// Unpacked layers, each by all it stands on: what a classic store has.
+    pub chains: HashSet<ChainId>,
 }
 
 /// Something that the target cannot keep.
@@ -90,6 +101,8 @@ pub struct LayerCounts {
     pub there: usize,
     /// Those that must be read.
     pub to_read: usize,
+    /// Those that are only named.
+    pub left_out: usize,
 }
 
 /// Bytes that a transfer moves.

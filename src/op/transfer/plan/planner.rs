@@ -24,6 +24,7 @@ pub(super) struct Planner<'a> {
     pub(super) layers: BTreeMap<DiffId, usize>,
     pub(super) counted: HashSet<Digest>,
     pub(super) blobs: HashSet<BlobId>,
+    pub(super) left_out: HashSet<BlobId>,
     /// Names that images are given instead of their own.
     pub(super) given: HashMap<usize, Vec<Name>>,
     pub(super) plan: Plan,
@@ -58,6 +59,7 @@ impl<'a> Planner<'a> {
             layers: BTreeMap::new(),
             counted: HashSet::new(),
             blobs: HashSet::new(),
+            left_out: HashSet::new(),
             given: HashMap::new(),
             plan: Plan::new(from),
         }
@@ -85,6 +87,7 @@ impl<'a> Planner<'a> {
         let names = self.names(&chosen)?;
         self.count_layers(&chosen);
         let missing = self.missing(&chosen);
+        self.plan.layer_counts.left_out += self.count_left_out(&chosen);
         if let Some(known) = self.known(&chosen)
             && names.is_empty()
             && missing.is_empty()

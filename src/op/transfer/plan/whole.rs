@@ -2,9 +2,9 @@
 
 use super::planner::{Planner, counted};
 use super::{Options, names};
-use crate::digest::{ChainId, ConfigId, Digest};
+use crate::digest::{ChainId, ConfigId, DiffId, Digest};
 use crate::error::Result;
-use crate::format::oci::Platform;
+use crate::format::oci::{Descriptor, Platform, media_type};
 use crate::model::{Image, PlatformImage, Role};
 use crate::store::{BlobStep, Contents, PackedLayer, Source, Target};
 
@@ -38,17 +38,13 @@ pub(super) fn choose(
     let shown = image.shown();
     let config = shown.and_then(|shown| shown.config.as_ref()).map(|(config, _)| *config);
     let chain = shown.map(PlatformImage::chain).unwrap_or_default();
-    let there = &target.inventory().layers;
-    let at_hand = |id: &ChainId| source.has_tar(*id) || there.contains_key(id);
-    if !chain.iter().all(at_hand) {
-        return Ok(Err("the blobs of its layers are gone, and it runs from its unpacked layers \
-                       alone: pull it again to have them back"
-            .to_owned()));
-    }
     let kept = match target.keeps_documents() {
         true => source.contents(&narrowed(&image, options))?,
         false => None,
     };
+    if let Some(why) = lacks(&chain, kept.as_ref(), source, target) {
+        return Ok(Err(why));
+    }
     if kept.is_none() && config.is_none() {
         return Ok(Err("nothing in it can run".to_owned()));
     }
@@ -57,6 +53,40 @@ pub(super) fn choose(
         _ => Vec::new(),
     };
     Ok(Ok(Chosen { config, kept, packed, image }))
+}
+
+/// Returns what of the layers is neither in the source nor in the target.
+fn lacks(
+    chain: &[ChainId],
+    kept: Option<&Contents>,
+    source: &dyn Source,
+    target: &dyn Target,
+) -> Option<String> {
+    let there = &target.inventory().layers;
+    let gone: Vec<_> = chain.iter().filter(|id| !source.has_tar(**id)).collect();
+    let absent = || kept.into_iter().flat_map(|kept| &kept.absent);
+    let missing: Vec<String> = match kept {
+        _ if gone.is_empty() => return None,
+        None => gone.iter().filter(|id| !there.contains_key(**id)).map(|id| id.0.short()).collect(),
+        Some(_) => {
+            let layers = absent().filter(|blob| media_type::is_layer(&blob.media_type));
+            let steps = layers.filter_map(BlobStep::of).filter(|step| !target.has_bytes(step));
+            steps.map(|step| step.blob.0.short()).collect()
+        }
+    };
+    let unpacked = gone.iter().any(|id| source.inventory().layers.contains_key(*id));
+    match (missing.is_empty(), unpacked) {
+        (true, _) => None,
+        (false, true) => Some(
+            "the blobs of its layers are gone, and it runs from its unpacked layers alone: pull it \
+             again to have them back"
+                .to_owned(),
+        ),
+        (false, false) => Some(format!(
+            "its layers {} are neither here nor in the target",
+            missing.join(", ")
+        )),
+    }
 }
 
 /// Returns the image with the one platform that is wanted, under the digest of its own manifest.
@@ -112,6 +142,31 @@ impl Planner<'_> {
     /// Returns the bytes of an image, kept whole, that the target lacks.
     pub(super) fn missing(&self, chosen: &Chosen) -> Vec<BlobStep> {
         let blobs = chosen.kept.iter().flat_map(|kept| &kept.blobs);
-        blobs.filter_map(BlobStep::of).filter(|step| !self.target.has_bytes(step)).collect()
+        let wanted = blobs.filter(|blob| !self.is_left_out(blob, chosen));
+        wanted.filter_map(BlobStep::of).filter(|step| !self.target.has_bytes(step)).collect()
+    }
+
+    /// Returns how many layers of an image, kept whole, are left out that no other image left out before.
+    pub(super) fn count_left_out(&mut self, chosen: &Chosen) -> usize {
+        let blobs = chosen.kept.iter().flat_map(|kept| &kept.blobs);
+        let left_out: Vec<_> =
+            blobs.filter(|blob| self.is_left_out(blob, chosen)).filter_map(|b| b.blob()).collect();
+        left_out.into_iter().filter(|blob| self.left_out.insert(*blob)).count()
+    }
+
+    /// Returns whether a blob is a layer that whoever is to have the image has already.
+    fn is_left_out(&self, blob: &Descriptor, chosen: &Chosen) -> bool {
+        let Some(id) = blob.blob().filter(|_| media_type::is_layer(&blob.media_type)) else {
+            return false;
+        };
+        let without = &self.options.without;
+        let shown = chosen.image.shown();
+        let mut layers = shown.into_iter().flat_map(|s| s.layers.iter().zip(s.chain()));
+        let is_it = |diff_id: &DiffId| self.from.blobs.get(diff_id).is_some_and(|l| l.blob == id);
+        let as_layer = layers.any(|(diff_id, chain_id)| {
+            is_it(diff_id)
+                && (without.digests.contains(&diff_id.0) || without.chains.contains(&chain_id))
+        });
+        as_layer || without.digests.contains(&id.0)
     }
 }
