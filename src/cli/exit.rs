@@ -9,9 +9,10 @@ const CODES: &str = "
 Exit codes:
   0  done
   1  done, with findings: something was left out or needs a look
-  2  failed; what Docker sees is as it was
-  3  refused, before anything was written: a daemon runs, too little room, something is in the way,
-     or a plan does not hold any more";
+  2  failed
+  3  refused or interrupted: a daemon runs, too little room, something is in the way, a plan does not
+     hold any more
+With 2 and 3, what Docker sees is as it was.";
 
 /// Returns the end of the help of a verb that writes: its examples, and what the exit code says.
 pub(crate) fn help(examples: &str) -> String {

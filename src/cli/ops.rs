@@ -132,10 +132,9 @@ impl MigrateRequest {
     /// A directory that cannot be asked for its name.
     pub fn absolute(mut self) -> Result<Self> {
         let at = &mut self.at;
-        for path in [&mut at.root, &mut at.containerd_root, &mut at.daemon_config, &mut self.into] {
-            if let Some(path) = path {
-                *path = absolute(path)?;
-            }
+        let paths = [&mut at.root, &mut at.containerd_root, &mut at.daemon_config, &mut self.into];
+        for path in paths.into_iter().flatten() {
+            *path = absolute(path)?;
         }
         Ok(self)
     }

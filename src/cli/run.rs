@@ -68,6 +68,19 @@ pub(crate) struct Args {
     quiet: Quiet,
 }
 
+fn speaks(args: &Args) -> bool {
+    !args.quiet.quiet && !args.quiet.json
+}
+
+fn heading(job: &Job, number: usize, of: usize) -> String {
+    let before = if number == 1 { "" } else { "\n" };
+    let name = match job.name == number.to_string() {
+        true => String::new(),
+        false => format!(": {}", printable(&job.name)),
+    };
+    format!("{before}Job {number} of {of}{name}\n")
+}
+
 /// How a job went: what it did, nothing if its output was there, or why it failed.
 type Went = Result<Option<Migration>>;
 
@@ -77,10 +90,13 @@ pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
     let interrupt = Interrupt::default();
     let mut reports = JobReports::default();
     let mut is_over = false;
-    for job in &jobs {
+    for (number, job) in (1..).zip(&jobs) {
         if is_over {
             reports.0.push(not_run(job));
             continue;
+        }
+        if speaks(args) {
+            ui.print(&heading(job, number, jobs.len()))?;
         }
         let went = one(job, args, &interrupt, ui, ops);
         if let Err(error) = &went {
@@ -101,13 +117,9 @@ pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
 }
 
 fn one(job: &Job, args: &Args, interrupt: &Interrupt, ui: &mut Ui<'_>, ops: &dyn Ops) -> Went {
-    let speaks = !args.quiet.quiet && !args.quiet.json;
-    if speaks {
-        ui.print(&format!("\nJob {}\n", printable(&job.name)))?;
-    }
     let request = MigrateRequest { dry_run: args.dry_run, ..job.request.clone() };
     if ops.is_exported(&request)? {
-        if speaks {
+        if speaks(args) {
             ui.print("Nothing to do: its output is there already, whole.\n")?;
         }
         return Ok(None);

@@ -52,6 +52,10 @@ pub(super) fn destination(
     if let Some(into) = &request.into {
         let is_tar = into.extension().is_some_and(|extension| extension == "tar");
         if is_tar && !os::is_dir(into) {
+            if into.exists() {
+                let place = Place::new(into.display().to_string(), "");
+                return Err(Error::refused(format!("{place} is there already")));
+            }
             let folder = match request.to {
                 StoreKind::Containerd => path(OWN_CONTAINERD).to_owned(),
                 _ => TreePathBuf::default(),
