@@ -12,6 +12,7 @@ mod host;
 mod layers;
 mod layout;
 mod live;
+mod pairs;
 mod stopped;
 mod support;
 mod taken_out;

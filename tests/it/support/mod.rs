@@ -5,6 +5,7 @@ pub(crate) mod classic;
 pub(crate) mod daemon;
 pub(crate) mod fault;
 pub(crate) mod moved;
+pub(crate) mod odd;
 pub(crate) mod scene;
 pub(crate) mod seen;
 pub(crate) mod source;
