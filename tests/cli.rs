@@ -465,6 +465,61 @@ fn images_keep_their_digests_through_an_archive() {
     assert!(before.len() > 10 && before == after, "{before:?}\n{after:?}");
 }
 
+/// What is sent after version 1 leaves out what version 1 brought, whatever tells that it did.
+#[test]
+fn an_update_leaves_out_what_was_sent_before() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let [v1, v2] = ["v1", "v2"].map(|tag| format!("registry.example.com:5000/team/app:{tag}"));
+    for (fixed, to) in [("containerd-28", "containerd"), ("classic-28", "classic")] {
+        let source = fixture(&format!("{fixed}.tar.zst"));
+        let export = |image: &str, to: &Path, more: &[&str]| {
+            let words = ["export", path_text(&source), image, "-q", "-o", path_text(to)];
+            let done = tranship(&[&words[..], more].concat());
+            assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+            fs::metadata(to).expect("it was made").len()
+        };
+        let [first, update, whole, root] = ["first.tar", "update.tar", "whole.tar", "root.tar"]
+            .map(|name| at(&format!("{fixed}-{name}")));
+        export(&v1, &first, &[]);
+        let all = export(&v2, &whole, &[]);
+        let import = |archive: &Path, root: &Path, more: &[&str]| {
+            let words = ["import", path_text(archive), "--to", to, "--root", path_text(root)];
+            tranship(&[&words[..], &["--snapshots", "none"], more].concat())
+        };
+        let sent = match to {
+            "classic" => {
+                let done = import(&first, &root, &[]);
+                assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+                export(&v2, &update, &["--without", path_text(&root)])
+            }
+            _ => export(&v2, &update, &["--without", path_text(&first)]),
+        };
+        assert!(sent < all / 10, "{fixed}: {sent} bytes instead of {all}");
+
+        let nowhere = import(&update, &at(&format!("{fixed}-nowhere")), &["-n"]);
+        assert!(out(&nowhere).contains("neither here nor in the target"), "{}", out(&nowhere));
+        if to == "classic" {
+            continue; // Adding to a tar is not possible, and to a folder takes root.
+        }
+        let root = at("root");
+        for archive in [&first, &update] {
+            let done = import(archive, &root, &[]);
+            assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+        }
+        let listed = tranship(&["images", path_text(&root), "--format", "{{.Tag}}"]);
+        let tags: BTreeSet<_> = out(&listed).lines().map(str::to_owned).collect();
+        assert_eq!(tags, ["v1", "v2"].map(str::to_owned).into(), "{fixed}");
+    }
+    let list = at("held.txt");
+    fs::write(&list, "sha256:nothing\n").expect("the folder can be written");
+    let source = fixture("classic-28.tar.zst");
+    let words = ["export", path_text(&source), "--without", path_text(&list)];
+    let done = tranship(&[&words[..], &["-n", "-o", "x.tar"]].concat());
+    assert_eq!(done.status.code(), Some(2), "{}", err(&done));
+    assert!(err(&done).contains("line 1"), "{}", err(&done));
+}
+
 #[test]
 fn one_index_is_made_of_images_for_one_platform_each() {
     let folder = TempDir::new().expect("a temporary folder");
