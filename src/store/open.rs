@@ -8,7 +8,7 @@ use super::docker_archive::Archive;
 use super::find::RootFound;
 use super::oci_layout::{Layout, LayoutWriter};
 use super::overlay2::{self, Overlay2};
-use super::{Source, Target, Writing, containers};
+use super::{ImageStep, Source, Target, Writing, containers};
 use crate::digest::{BlobId, ConfigId};
 use crate::error::Result;
 use crate::format::oci::Platform;
@@ -221,4 +221,19 @@ pub fn addition(
         StoreKind::Layout => Ok(Box::new(LayoutWriter::add_to(sink, writing)?)),
         kind => target(kind, sink, platform, writing),
     }
+}
+
+/// Keeps the registry documents of images that went to the classic store of a data root, as its daemon
+/// keeps them: in the containerd root `sink` that it has beside.
+///
+/// # Errors
+/// As [`target`].
+pub fn lease_originals(
+    sink: Arc<dyn Sink>,
+    platform: &Platform,
+    writing: Writing,
+    images: &[ImageStep],
+) -> Result<()> {
+    let (namespace, driver) = (containerd::NAMESPACE, containerd::SNAPSHOTTER);
+    Writer::open(sink, namespace, driver, platform, writing)?.lease_originals(images)
 }

@@ -239,6 +239,20 @@ impl Prepared {
         }
     }
 
+    /// Keeps the registry documents of images that a new classic store has, beside it. In the place of
+    /// the source its own containerd has them.
+    fn lease_originals(&self) -> Result<()> {
+        let is_classic = self.request.to == StoreKind::Classic;
+        let any = self.plan.images.iter().any(|image| !image.originals.is_empty());
+        match self.destination.beside()? {
+            Some(sink) if is_classic && any => {
+                let (platform, writing) = (&self.request.platform, self.request.writing);
+                store::open::lease_originals(sink, platform, writing, &self.plan.images)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Carries the plan out.
     ///
     /// # Errors
@@ -248,7 +262,9 @@ impl Prepared {
             return Ok(Done::default());
         }
         let source = source_of(&self.root.stores[self.source])?;
-        let target = match self.destination.make()? {
+        let made = self.destination.make()?;
+        self.lease_originals()?;
+        let target = match made {
             Some(sink) => open_target(&self.request, sink)?,
             None => self.target,
         };

@@ -21,7 +21,7 @@ const STREAM: &str = "stdout";
 /// Where a target is, or will be.
 pub(super) enum Destination {
     /// A directory that is there.
-    Live { path: PathBuf, lock_files: Vec<TreePathBuf> },
+    Live { path: PathBuf, lock_files: Vec<TreePathBuf>, is_apart: bool },
     /// A directory that is yet to be made.
     New(PathBuf),
     /// A tar that is yet to be made, with the target in a folder of it.
@@ -42,10 +42,11 @@ pub(super) fn destination(
         let to = Mutex::new(Some(stream));
         return Ok(Destination::Stream { to, sink: Mutex::default() });
     }
+    let is_apart = request.into.is_some();
     let at = |path: PathBuf| match os::is_dir(&path) {
         true => {
-            let lock_files = lock_files(request.to, &path)?;
-            Ok(Destination::Live { path, lock_files })
+            let lock_files = lock_files(request.to, &path, is_apart)?;
+            Ok(Destination::Live { path, lock_files, is_apart })
         }
         false => Ok(Destination::New(path)),
     };
@@ -120,10 +121,18 @@ fn in_root(request: &Request, into: &Path) -> Result<PathBuf> {
     Ok(into.join(OWN_CONTAINERD))
 }
 
-/// Returns the databases that show whether a daemon uses the store that `path` is.
-fn lock_files(to: StoreKind, path: &Path) -> Result<Vec<TreePathBuf>> {
+/// Returns the databases that show whether a daemon uses the store that `path` is. Beside the source
+/// its containerd's are taken already.
+fn lock_files(to: StoreKind, path: &Path, is_apart: bool) -> Result<Vec<TreePathBuf>> {
     match to {
-        StoreKind::Classic => crate::store::dockerd_locks(&Live::open(path)?),
+        StoreKind::Classic => {
+            let mut files = crate::store::dockerd_locks(&Live::open(path)?)?;
+            let own = crate::tree::path(OWN_CONTAINERD);
+            let mut inner = crate::store::open::lock_files(StoreKind::Containerd);
+            inner.retain(|_| is_apart);
+            files.extend(inner.iter().map(|file| own.join(file.as_path())));
+            Ok(files)
+        }
         to => Ok(crate::store::open::lock_files(to)),
     }
 }
@@ -166,7 +175,7 @@ impl Destination {
     /// Keeps daemons away from the target too.
     pub(super) fn lock(&self, stopped: Stopped) -> Result<Stopped> {
         match self {
-            Self::Live { path, lock_files } => stopped.and(&Live::open(path)?, lock_files),
+            Self::Live { path, lock_files, .. } => stopped.and(&Live::open(path)?, lock_files),
             Self::New(_) | Self::Tar { .. } | Self::Stream { .. } => Ok(stopped),
         }
     }
@@ -203,6 +212,23 @@ impl Destination {
                 Ok(Some(tar))
             }
         }
+    }
+
+    /// Returns where the containerd of a new data root is, to be written to.
+    pub(super) fn beside(&self) -> Result<Option<SharedSink>> {
+        let root: SharedSink = match self {
+            Self::Live { path, is_apart: true, .. } | Self::New(path) => {
+                Arc::new(LiveSink::open(path)?)
+            }
+            Self::Tar { sink, .. } => {
+                match sink.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+                    Some(tar) => Arc::clone(tar) as SharedSink,
+                    None => return Ok(None),
+                }
+            }
+            Self::Live { .. } | Self::Stream { .. } => return Ok(None),
+        };
+        Ok(Some(Arc::new(SubSink::make(root, path(OWN_CONTAINERD), ROOT_MODE)?)))
     }
 
     /// Ends a tar; everything else is where it belongs already.

@@ -18,7 +18,7 @@ pub(super) const BOLT_LIMIT: u64 = 4 << 30;
 
 /// The name of the lease that keeps a classic image's registry documents (moby v28
 /// distribution/manifest.go).
-const LEASE_PREFIX: &[u8] = b"moby-image-";
+pub(super) const LEASE_PREFIX: &[u8] = b"moby-image-";
 
 /// What both bolt files say, as far as an inventory needs it.
 #[derive(Default)]

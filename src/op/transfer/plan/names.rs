@@ -9,9 +9,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::whole::Chosen;
 use super::{Options, Selection};
 use crate::error::{Error, Result};
+use crate::format::containerd::labels;
 use crate::format::reference::Reference;
-use crate::model::{Image, Name, StoreKind};
-use crate::store::{ImageStep, PackedLayer, Source};
+use crate::model::{Image, Inventory, Name, StoreKind};
+use crate::store::{Document, ImageStep, PackedLayer, Source};
 
 /// Returns the names that images are given instead of their own, by their positions.
 ///
@@ -104,25 +105,48 @@ fn own_digests(image: &Image, digests: &[&Name]) -> Vec<String> {
     bare.into_iter().map(|name| format!("{name}@{}", ImageStep::OWN_DIGEST)).collect()
 }
 
-/// Returns layers with their repositories called as the image's names call them: a containerd notes the
-/// host of a registry without its port.
-pub(super) fn with_ports(image: &Image, mut packed: Vec<PackedLayer>) -> Vec<PackedLayer> {
-    let names: BTreeSet<&Reference> = image.names.iter().filter_map(Name::reference).collect();
-    let host = |domain: &str| domain.split(':').next().unwrap_or_default().to_owned();
-    for repository in packed.iter_mut().flat_map(|layer| &mut layer.repositories) {
-        let same =
-            |name: &&&Reference| format!("{}/{}", host(name.domain()), name.path()) == *repository;
-        if let Some(name) = names.iter().find(same) {
-            *repository = name.name();
-        }
+/// The repositories of a store's images by what a containerd calls them: a registry's host without its
+/// port.
+pub(super) struct Repositories(HashMap<String, String>);
+
+impl Repositories {
+    pub(super) fn of(inventory: &Inventory) -> Self {
+        let names = inventory.images.iter().flat_map(|image| &image.names);
+        let host = |domain: &str| domain.split(':').next().unwrap_or_default().to_owned();
+        let entry =
+            |name: &Reference| (format!("{}/{}", host(name.domain()), name.path()), name.name());
+        Self(names.filter_map(Name::reference).map(entry).collect())
     }
-    packed
+
+    /// Returns what a repository is called in full.
+    fn full(&self, repository: String) -> String {
+        self.0.get(&repository).cloned().unwrap_or(repository)
+    }
+
+    /// Returns layers with their repositories called in full.
+    pub(super) fn name(&self, mut packed: Vec<PackedLayer>) -> Vec<PackedLayer> {
+        for repository in packed.iter_mut().flat_map(|layer| &mut layer.repositories) {
+            *repository = self.full(std::mem::take(repository));
+        }
+        packed
+    }
+
+    /// Returns the repositories that a document says it came from.
+    pub(super) fn said_by(&self, document: &Document) -> Vec<String> {
+        let hosts = document.labels.iter().filter_map(|(label, paths)| {
+            Some((label.strip_prefix(labels::DISTRIBUTION_SOURCE)?, paths))
+        });
+        let full = |(host, paths): (&str, &String)| -> Vec<String> {
+            paths.split(',').map(|path| self.full(format!("{host}/{path}"))).collect()
+        };
+        hosts.flat_map(full).collect()
+    }
 }
 
 /// Returns the names by digest that a pull into the classic store would have left: those of the
-/// repositories that the image's layers came from.
+/// repositories that the image came from.
 fn registry_names(chosen: &Chosen) -> Vec<String> {
-    let known: HashSet<&String> = chosen.packed.iter().flat_map(|l| &l.repositories).collect();
+    let known: HashSet<&String> = chosen.repositories.iter().collect();
     let tagged = chosen.image.tags().filter_map(Name::reference).map(Reference::name);
     let tagged: BTreeSet<String> = tagged.filter(|name| known.contains(name)).collect();
     tagged.into_iter().map(|name| format!("{name}@{}", chosen.image.id)).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::names::{self, canonical, label};
+use super::names::{self, Repositories, canonical, label};
 use super::whole::{Chosen, choose};
 use super::{Loss, OnConflict, Options, Originals, Plan, Present, Stay};
 use crate::digest::{BlobId, ConfigId, DiffId, Digest};
@@ -16,6 +16,7 @@ pub(super) struct Planner<'a> {
     pub(super) from: &'a Inventory,
     pub(super) there: &'a Inventory,
     originals: &'a Originals,
+    repositories: Repositories,
     pub(super) options: &'a Options,
     /// The target's images by the config they run.
     by_config: HashMap<ConfigId, &'a Image>,
@@ -53,6 +54,7 @@ impl<'a> Planner<'a> {
             from,
             there,
             originals,
+            repositories: Repositories::of(from),
             options,
             by_config,
             by_name,
@@ -71,7 +73,8 @@ impl<'a> Planner<'a> {
             image.names.clone_from(given);
         }
         let (id, label) = (image.id, label(&image));
-        let chosen = match choose(image, self.source, self.target, self.options) {
+        let chosen = match choose(image, self.source, self.target, self.options, &self.repositories)
+        {
             Ok(Ok(chosen)) => chosen,
             Ok(Err(why)) => {
                 self.plan.stays.push(Stay { what: label, why });
@@ -99,8 +102,8 @@ impl<'a> Planner<'a> {
         self.plan.blobs.extend(missing.into_iter().filter(|step| self.blobs.insert(step.blob)));
         self.add_layers(&chosen);
         self.lose(&chosen);
-        let Chosen { image, config, kept, packed } = chosen;
-        let originals = self.originals.get(&image.id).cloned().unwrap_or_default();
+        let Chosen { image, config, kept, packed, mut originals, .. } = chosen;
+        originals.extend(self.originals.get(&image.id).cloned().unwrap_or_default());
         let step = ImageStep { image, config, names, parent: None, originals, kept, packed };
         self.plan.images.push(step);
         self.plan.positions.push(position);

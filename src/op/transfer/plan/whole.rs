@@ -1,12 +1,13 @@
 //! What of an image moves: all of it, or one platform.
 
+use super::Options;
+use super::names::Repositories;
 use super::planner::{Planner, counted};
-use super::{Options, names};
-use crate::digest::{ChainId, ConfigId, DiffId, Digest};
+use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::error::Result;
 use crate::format::oci::{Descriptor, Platform, media_type};
 use crate::model::{Image, PlatformImage, Role};
-use crate::store::{BlobStep, Contents, PackedLayer, Source, Target};
+use crate::store::{BlobStep, Contents, Document, PackedLayer, Source, Target};
 
 /// An image as it is to move.
 pub(super) struct Chosen {
@@ -15,6 +16,10 @@ pub(super) struct Chosen {
     pub(super) config: Option<ConfigId>,
     pub(super) kept: Option<Contents>,
     pub(super) packed: Vec<PackedLayer>,
+    /// The repositories that it is known to have come from.
+    pub(super) repositories: Vec<String>,
+    /// The documents that a registry gave, for a store that keeps them beside the image.
+    pub(super) originals: Vec<(BlobId, Document)>,
 }
 
 /// Returns what of `image` moves, or why nothing of it can.
@@ -23,6 +28,7 @@ pub(super) fn choose(
     source: &dyn Source,
     target: &dyn Target,
     options: &Options,
+    names: &Repositories,
 ) -> Result<std::result::Result<Chosen, String>> {
     if let Some(wanted) = &options.platform {
         let is_it = |m: &PlatformImage| m.role == Role::Image && m.platform.is(wanted);
@@ -49,10 +55,29 @@ pub(super) fn choose(
         return Ok(Err("nothing in it can run".to_owned()));
     }
     let packed = match (target.keeps_documents(), shown) {
-        (false, Some(shown)) => names::with_ports(&image, source.packed(shown)?),
+        (false, Some(shown)) => names.name(source.packed(shown)?),
         _ => Vec::new(),
     };
-    Ok(Ok(Chosen { config, kept, packed, image }))
+    let mut originals = match target.keeps_documents() {
+        true => Vec::new(),
+        false => originals(&image, source),
+    };
+    let repositories: Vec<_> =
+        originals.iter().flat_map(|(_, document)| names.said_by(document)).collect();
+    if repositories.is_empty() {
+        originals.clear();
+    }
+    Ok(Ok(Chosen { config, kept, packed, repositories, originals, image }))
+}
+
+/// Returns the index and the manifest that an image has.
+fn originals(image: &Image, source: &dyn Source) -> Vec<(BlobId, Document)> {
+    let manifest = image.shown().and_then(|shown| shown.manifest.as_ref()?.blob());
+    let Some(manifest) = manifest else { return Vec::new() };
+    let mut blobs = vec![BlobId(image.id), manifest];
+    blobs.dedup();
+    let read = |blob: BlobId| Some((blob, source.document(blob).ok()?));
+    blobs.into_iter().filter_map(read).collect()
 }
 
 /// Returns what of the layers is neither in the source nor in the target.

@@ -39,7 +39,7 @@ impl Writer {
     }
 
     /// Stages a document, unless the very same bytes are where it is to be.
-    fn put_document(&self, blob: BlobId, bytes: &[u8]) -> Result<()> {
+    pub(super) fn put_document(&self, blob: BlobId, bytes: &[u8]) -> Result<()> {
         let first = self.state().documents.insert(blob);
         let length = bytes.len() as u64;
         let there = || read_within(self.sink.tree(), layout::blob(blob).as_path(), length);

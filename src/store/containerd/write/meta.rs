@@ -70,6 +70,15 @@ impl<'n, 'a> Namespace<'n, 'a> {
         put_labels(entry, labels);
     }
 
+    /// Adds a lease on blobs, in the place of one of that name.
+    pub(super) fn add_lease(&mut self, id: Vec<u8>, blobs: impl Iterator<Item = BlobId>) {
+        let now = value::encode_time(self.now).to_vec();
+        let lease = self.bucket.bucket_mut(schema::LEASES).bucket_mut(id);
+        lease.put(schema::CREATED_AT, now);
+        let content = lease.bucket_mut(schema::CONTENT);
+        blobs.for_each(|blob| drop(content.put(blob.to_string().into_bytes(), Vec::new())));
+    }
+
     /// Adds a committed snapshot; returns its name in the snapshotter's own file, `backend`, where it
     /// is new.
     ///

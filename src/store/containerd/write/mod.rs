@@ -11,6 +11,7 @@ mod bolt;
 mod commit;
 mod image;
 mod layer;
+mod lease;
 mod meta;
 mod recover;
 mod snapshot;
