@@ -465,6 +465,43 @@ fn images_keep_their_digests_through_an_archive() {
     assert!(before.len() > 10 && before == after, "{before:?}\n{after:?}");
 }
 
+/// What was pulled keeps its names by digest, and its index and manifest beside the classic store.
+#[test]
+fn pinned_digests_come_back_to_the_classic_store() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let tar = folder.path().join("classic.tar");
+    let fixture = fixture("containerd-28.tar.zst");
+    // A name twice in a layer cannot be unpacked into a tar.
+    let words = ["migrate", path_text(&fixture), "--exclude", "weird:dupes"];
+    let words = [&words[..], &["--to", "classic", "-q", "--into"]].concat();
+    let done = tranship(&[&words[..], &[path_text(&tar)]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    let listed = tranship(&["images", path_text(&tar), "--digests", "--json"]);
+    let rows: Value = serde_json::from_slice(&listed.stdout).expect("--json prints JSON");
+    let rows = rows.as_array().expect("a list");
+    let names: BTreeSet<String> = rows.iter().flat_map(|row| texts(&row["names"])).collect();
+    let index = "sha256:d809727f87fe3b3008a56823dd3c45fcec449d4af4911c133f5189ef3b5a128c";
+    let pulled = format!("127.0.0.1:5000/lib/index@{index}");
+    assert!(names.contains(&pulled), "{pulled} is not among {names:?}");
+    assert!(!names.iter().any(|name| name.starts_with("tiny/base@")), "{names:?}");
+    let blob = format!(
+        "containerd/daemon/io.containerd.content.v1.content/blobs/sha256/{}",
+        index.replace("sha256:", "")
+    );
+    let mut archive = tar::Archive::new(File::open(&tar).expect("it was made"));
+    let mut paths = archive.entries().expect("a tar").map(|entry| {
+        String::from_utf8_lossy(&entry.expect("a sound tar").path_bytes()).into_owned()
+    });
+    assert!(paths.any(|path| path == blob), "the index is not kept");
+    // The leases lead back from the classic store to what its images were pulled by.
+    let back = folder.path().join("back");
+    let words = ["migrate", path_text(&tar), "--to", "containerd", "--snapshots", "none", "-q"];
+    let done = tranship(&[&words[..], &["--into", path_text(&back)]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    let kept = back.join(blob);
+    assert!(kept.exists(), "{} did not come along", kept.display());
+}
+
 /// What is sent after version 1 leaves out what version 1 brought, whatever tells that it did.
 #[test]
 fn an_update_leaves_out_what_was_sent_before() {

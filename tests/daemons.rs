@@ -135,7 +135,7 @@ fn images_of_a_containerd_store_of_docker_26_move_back() {
 fn an_export_of_docker_28_s_containerd_store_imports_into_new_roots() {
     let back = Back::fresh(Suite::Forky);
     let [archive, classic, containerd] =
-        ["all.tar", "classic", "containerd"].map(|name| back.lab.path(name));
+        ["exported.tar", "classic", "containerd"].map(|name| back.lab.path(name));
     back.run(&["export", path(&back.root), "--all", "-q", "-o", path(&archive)]);
     let import = |to: &str, root: &Path| {
         back.run(&["import", path(&archive), "-q", "--to", to, "--root", path(root)]);
