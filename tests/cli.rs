@@ -479,7 +479,7 @@ fn pinned_digests_come_back_to_the_classic_store() {
     let listed = tranship(&["images", path_text(&tar), "--digests", "--json"]);
     let rows: Value = serde_json::from_slice(&listed.stdout).expect("--json prints JSON");
     let rows = rows.as_array().expect("a list");
-    let names: BTreeSet<String> = rows.iter().flat_map(|row| texts(&row["names"])).collect();
+    let names: BTreeSet<String> = rows.iter().flat_map(|row| texts(&row["digests"])).collect();
     let index = "sha256:d809727f87fe3b3008a56823dd3c45fcec449d4af4911c133f5189ef3b5a128c";
     let pulled = format!("127.0.0.1:5000/lib/index@{index}");
     assert!(names.contains(&pulled), "{pulled} is not among {names:?}");
