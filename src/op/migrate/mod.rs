@@ -244,13 +244,12 @@ impl Prepared {
     fn lease_originals(&self) -> Result<()> {
         let is_classic = self.request.to == StoreKind::Classic;
         let any = self.plan.images.iter().any(|image| !image.originals.is_empty());
-        match self.destination.beside()? {
-            Some(sink) if is_classic && any => {
-                let (platform, writing) = (&self.request.platform, self.request.writing);
-                store::open::lease_originals(sink, platform, writing, &self.plan.images)
-            }
-            _ => Ok(()),
+        if !(is_classic && any) {
+            return Ok(());
         }
+        let Some(sink) = self.destination.beside()? else { return Ok(()) };
+        let (platform, writing) = (&self.request.platform, self.request.writing);
+        store::open::lease_originals(sink, platform, writing, &self.plan.images)
     }
 
     /// Carries the plan out.
