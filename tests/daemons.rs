@@ -9,6 +9,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests look at real files and run commands")]
 
+#[path = "daemons/exported.rs"]
+mod exported;
+#[path = "daemons/imported.rs"]
+mod imported;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,11 +7,10 @@ use serde_json::Value;
 
 use super::host::{Daemon, Lab, Registry, Store, Suite, exactly, text, tranship, wait_until_none};
 use super::judge::{
-    assert_archive_is_whole, assert_none, assert_runs, assert_same, assert_store_goes_on,
-    remove_everything, save,
+    assert_archive_is_whole, assert_none, assert_runs, assert_same, assert_same_layers,
+    assert_store_goes_on, has_a_path_twice, remove_everything, save,
 };
 use super::observed::{Images, Through, value_differences};
-use super::source::RUNTIME;
 
 /// A data root with a containerd store, and what its daemon said of it.
 pub(crate) struct Back {
@@ -60,20 +59,8 @@ impl Back {
     }
 
     /// Holds images against what was said of them before they came here.
-    ///
-    /// What a daemon with the containerd store commits stands there on the container's own init layer,
-    /// which is no layer of the image: what is in that comes along in no way, `docker save` included.
     pub(crate) fn assert_as_before(&self, found: &Images, through: Through, when: &str) {
-        let (mut before, mut found) = (self.before.clone(), found.clone());
-        for (config, image) in &mut before {
-            if image.tree.contains_key(RUNTIME[0]) {
-                let trees = [Some(&mut image.tree), found.get_mut(config).map(|one| &mut one.tree)];
-                for tree in trees.into_iter().flatten() {
-                    tree.retain(|path, _| !RUNTIME.contains(&path.as_str()));
-                }
-            }
-        }
-        assert_same(&before, &found, through, when);
+        assert_same_layers(&self.before, found, through, when);
     }
 
     /// Holds a classic store that all images went to against what was said of them, with every release.
@@ -93,7 +80,7 @@ impl Back {
             let mut saved = can_be_saved(&again);
             // Docker checks each layer's digest as it puts its tar together.
             daemon.docker_into(save(&saved), &self.lab.path("all-saved.tar"));
-            saved.retain(|_, image| !TWICE.iter().any(|tag| image.tags.contains(*tag)));
+            saved.retain(|_, image| !has_a_path_twice(image));
             assert_archive_is_whole(&daemon, &saved, &self.lab);
             daemon.stop();
 
@@ -111,9 +98,6 @@ impl Back {
         }
     }
 }
-
-/// Images with a path twice in a layer: the classic store keeps and saves them, and `docker load` into one refuses them.
-const TWICE: [&str; 2] = ["odd:twice", "weird:dupes"];
 
 /// Returns what `docker save` of a classic store takes: with layers, and into an index only with a name.
 fn can_be_saved(images: &Images) -> Images {

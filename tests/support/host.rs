@@ -95,6 +95,13 @@ impl Lab {
         copy
     }
 
+    /// Runs a shell script beside all that carries images without Docker, in this directory.
+    pub(crate) fn tools(&self, script: &str) -> String {
+        let (home, script) = (self.0.path(), format!("cd '{}'\n{script}", self.0.path().display()));
+        let suite = Suite::Forky.name();
+        run(self::script("docker-host").arg("with").arg(home).args([suite, "sh", "-euc", &script]))
+    }
+
     /// Starts an empty registry.
     pub(crate) fn registry(&self) -> Registry {
         let name = fresh_name("registry");
@@ -185,6 +192,18 @@ impl Daemon {
     ) {
         let output = File::create(output).expect("the lab can be written");
         run(self.client(args).stdout(output));
+    }
+
+    /// Runs the docker client with a file to read and a file to write.
+    pub(crate) fn docker_through<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        input: &Path,
+        output: &Path,
+    ) {
+        let input = File::open(input).expect("what the test wrote can be read");
+        let output = File::create(output).expect("the lab can be written");
+        run(self.client(args).stdin(input).stdout(output));
     }
 
     /// Returns whether the docker client succeeded.

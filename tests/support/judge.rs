@@ -2,15 +2,50 @@
 
 use std::fs::{self, File};
 
-use super::host::{Daemon, Lab, Registry, Store, Suite, kept, wait_until_none};
+use super::host::{Daemon, Lab, Registry, Store, Suite, kept, text, tranship, wait_until_none};
 use super::observed::{Image, Images, Through, differences};
+use super::source::RUNTIME;
 
 pub(crate) fn assert_none(what: &str, found: &[String]) {
     assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
 }
 
+/// Runs a verb that must succeed, with nothing to say; returns what it wrote to stdout.
+pub(crate) fn quietly(args: &[&str]) -> Vec<u8> {
+    let done = tranship(args);
+    let said = text(&done.stderr);
+    assert_eq!((done.status.code(), said.as_str()), (Some(0), ""), "{args:?}");
+    done.stdout
+}
+
 pub(crate) fn assert_same(expected: &Images, found: &Images, through: Through, when: &str) {
     assert_none(when, &differences(expected, found, through));
+}
+
+/// Holds images of a containerd store's daemon against what came of them elsewhere.
+///
+/// What such a daemon commits stands there on the container's own init layer, which is no layer of the image: what is in
+/// that comes along in no way, `docker save` included.
+pub(crate) fn assert_same_layers(before: &Images, found: &Images, through: Through, when: &str) {
+    let (mut before, mut found) = (before.clone(), found.clone());
+    for (config, image) in before.iter_mut().filter(|(_, image)| stands_on_a_container(image)) {
+        let trees = [Some(&mut image.tree), found.get_mut(config).map(|one| &mut one.tree)];
+        for tree in trees.into_iter().flatten() {
+            tree.retain(|path, _| !RUNTIME.contains(&path.as_str()));
+        }
+    }
+    assert_same(&before, &found, through, when);
+}
+
+/// Returns whether an image shows a container's init layer.
+pub(crate) fn stands_on_a_container(image: &Image) -> bool {
+    image.tree.contains_key(RUNTIME[0])
+}
+
+/// Returns whether an image has a path twice in a layer: the classic store keeps and saves it, and `docker load` into one
+/// refuses it, as podman, crane and all others do that take a layer's tar apart.
+pub(crate) fn has_a_path_twice(image: &Image) -> bool {
+    ["odd:twice", "weird:dupes"].iter().any(|tag| image.tags.contains(*tag))
 }
 
 /// Runs something in every image that can.

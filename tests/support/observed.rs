@@ -140,6 +140,14 @@ impl Observed {
         self.image.iter().map(|(id, shown)| self.image(id, shown)).collect()
     }
 
+    /// Returns the images by each of their tags: a containerd store may have one configuration in several images.
+    pub(crate) fn by_tag(&self) -> BTreeMap<String, Image> {
+        let images = self.image.iter().map(|(id, shown)| self.image(id, shown).1);
+        images
+            .flat_map(|image| image.tags.clone().into_iter().map(move |tag| (tag, image.clone())))
+            .collect()
+    }
+
     fn image(&self, id: &str, shown: &Value) -> (String, Image) {
         let config = shown["config"].as_str();
         let config = config.unwrap_or_else(|| panic!("{id} has no configuration: {shown}"));
@@ -273,6 +281,25 @@ pub(crate) fn differences(before: &Images, after: &Images, through: Through) -> 
     let new = after.iter().filter(|(config, _)| !before.contains_key(*config));
     found.extend(new.map(|(config, image)| format!("{} is new ({config})", image.name())));
     found
+}
+
+/// Returns in words how the layers of one image, and what they unpack to, differ from another's.
+pub(crate) fn content_differences(was: &Image, is: &Image) -> Vec<String> {
+    let mut found = value_differences(&was.shown["RootFS"], &is.shown["RootFS"]);
+    found.extend(tree_differences(&was.tree, &is.tree, Through::Archive));
+    found
+}
+
+/// Returns in words how a directory that a tool unpacked an image into, as `observe` tells it exactly, differs from what
+/// Docker shows.
+pub(crate) fn unpacked_differences(was: &Image, unpacked: &Value) -> Vec<String> {
+    let mut is: Tree = serde_json::from_value(unpacked.clone()).expect("observe tells a tree");
+    // The top itself is in no layer.
+    is.remove("");
+    for node in is.values_mut() {
+        node.mtime = node.mtime.div_euclid(1_000_000_000);
+    }
+    tree_differences(&was.tree, &is, Through::Tars)
 }
 
 fn tree_differences(was: &Tree, is: &Tree, through: Through) -> Vec<String> {

@@ -280,7 +280,12 @@ impl Target for LayoutWriter {
         Ok(())
     }
 
+    /// A folder that nothing came into can be named again.
     fn tidy(&self) -> Result<()> {
+        let [blobs, _] = layout::folders();
+        if self.there.is_empty() && self.sink.can_stage() {
+            self.sink.remove(blobs)?;
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::NamedTempFile;
 
@@ -37,15 +38,11 @@ impl Source {
         if compression == Compression::None && metadata.is_file() {
             return Ok(Self { file: input.into_inner(), length: metadata.len() });
         }
-        let limit = match metadata.is_file() {
-            // Zeros are not counted: they become holes.
-            true => compression::most(metadata.len()),
-            false => u64::MAX,
-        };
-        let reader = compression.reader(input).map_err(|error| {
+        let fed = AtomicU64::new(0);
+        let reader = compression.reader(Fed { input, fed: &fed }).map_err(|error| {
             Error::unsupported(place(), error.to_string()).hint("decompress the archive first")
         })?;
-        Spool { origin, compression, limit, length: 0, written: 0 }.run(reader)
+        Spool { origin, compression, fed: &fed, length: 0, written: 0 }.run(reader)
     }
 
     /// Returns the file, whose position is nobody's.
@@ -66,12 +63,39 @@ impl Source {
     }
 }
 
+/// Counts the bytes taken from a reader: how long a pipe is shows only at its end.
+struct Fed<'a, R> {
+    input: R,
+    fed: &'a AtomicU64,
+}
+
+impl<R: BufRead> Read for Fed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.fed.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Fed<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.fed.fetch_add(amount as u64, Ordering::Relaxed);
+        self.input.consume(amount);
+    }
+}
+
 /// Decompresses an archive into a file without a name.
 struct Spool<'a> {
     origin: &'a str,
     compression: Compression,
-    limit: u64,
+    /// The compressed bytes so far.
+    fed: &'a AtomicU64,
     length: u64,
+    /// Zeros are not counted: they become holes.
     written: u64,
 }
 
@@ -98,7 +122,7 @@ impl Spool<'_> {
             self.written += block.len() as u64;
         }
         self.length += block.len() as u64;
-        if self.written > self.limit {
+        if self.written > compression::most(self.fed.load(Ordering::Relaxed)) {
             let name = self.compression.name();
             let what = format!("grows to more than {RATIO} times its size; {name} gone wild?");
             return Err(Error::unsupported(self.place(), what)
@@ -214,5 +238,37 @@ impl Read for Content<'_> {
         }
         self.at += read as u64;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grows_without_end_is_stopped_pipes_too() {
+        let allowed = compression::most(5);
+        for (written, byte, stops) in
+            [(allowed - 4096, 1, false), (allowed, 1, true), (allowed, 0, false)]
+        {
+            let fed = AtomicU64::new(5);
+            let compression = Compression::Zstd;
+            let spool = Spool { origin: "pipe", compression, fed: &fed, length: 0, written };
+            match spool.run(&[byte; 4096][..]) {
+                Ok(source) => assert_eq!((source.length(), stops), (4096, false)),
+                Err(error) => assert!(stops && error.what().contains("1000 times"), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn all_that_is_taken_is_counted_however_it_is() {
+        let fed = AtomicU64::new(0);
+        let mut input = Fed { input: &b"twelve bytes"[..], fed: &fed };
+        input.read_exact(&mut [0; 3]).expect("there are more");
+        assert_eq!(input.fill_buf().expect("a slice can be read").len(), 9);
+        input.consume(4);
+        io::copy(&mut input, &mut io::sink()).expect("a slice can be read");
+        assert_eq!(fed.into_inner(), 12);
     }
 }

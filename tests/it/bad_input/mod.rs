@@ -1,6 +1,8 @@
 //! Damaged and hostile stores: nothing panics, nothing is followed out of the root, what is sound still
 //! arrives, and what is not is told with its place.
 
+mod archives;
+mod carried;
 mod records;
 mod store;
 mod target;

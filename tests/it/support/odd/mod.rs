@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tranship::digest::{ConfigId, DiffId, Digest};
 use tranship::tree::Memory;
 
-pub(crate) use self::tar::Tar;
+pub(crate) use self::tar::{Tar, link};
 use super::carried::{CONFIG, INDEX, LAYER, LayoutOf, MANIFEST, file, gzip, manifest, with, zstd};
 
 /// Images and what they are made of.
