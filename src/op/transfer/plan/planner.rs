@@ -99,7 +99,7 @@ impl<'a> Planner<'a> {
         self.plan.blobs.extend(missing.into_iter().filter(|step| self.blobs.insert(step.blob)));
         self.add_layers(&chosen);
         self.lose(&chosen);
-        let Chosen { image, config, kept, packed } = chosen;
+        let Chosen { image, config, kept, packed, made_anew: _ } = chosen;
         let originals = self.originals.get(&image.id).cloned().unwrap_or_default();
         let step = ImageStep { image, config, names, parent: None, originals, kept, packed };
         self.plan.images.push(step);
@@ -161,7 +161,8 @@ impl<'a> Planner<'a> {
         let bare = bare.map(|tag| {
             format!("`{tag}` is all it is called, a tag and no name; give it one with `--name`")
         });
-        let lost = names::lost(chosen, self.there.kind).into_iter().chain(whole).chain(bare);
+        let made_anew = chosen.made_anew.clone().into_iter();
+        let lost = made_anew.chain(names::lost(chosen, self.there.kind)).chain(whole).chain(bare);
         for what in lost {
             self.plan.losses.push(Loss { image: label(&chosen.image), what });
         }
