@@ -83,6 +83,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OS/ARCH", value_parser = platform)]
     platform: Option<Platform>,
 
+    /// Export images whose packed layers are gone as new images, made of their unpacked layers
+    ///
+    /// A containerd store may have an image unpacked alone. What was packed cannot be had back from
+    /// that: the image gets other layers and so another ID. Without this it stays, and is named.
+    #[arg(long)]
+    rebuild_missing: bool,
+
     /// Show the plan and stop
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -142,6 +149,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         threshold: None,
         into: Some(args.output.clone()).filter(|_| !to_stdout),
         without: args.without.clone(),
+        rebuild_missing: args.rebuild_missing,
         to_stdout,
         jobs: args.jobs,
     })

@@ -128,6 +128,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         threshold: None,
         into: Some(args.root.clone()),
         without: Vec::new(),
+        rebuild_missing: false,
         to_stdout: false,
         jobs: args.jobs,
     })

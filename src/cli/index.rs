@@ -84,6 +84,7 @@ fn request(args: &Args) -> MigrateRequest {
         threshold: None,
         into: args.output.clone(),
         without: Vec::new(),
+        rebuild_missing: false,
         to_stdout: false,
         jobs: None,
     }

@@ -51,6 +51,7 @@ struct Settings {
     images: Option<Vec<String>>,
     exclude: Option<Vec<String>>,
     all: Option<bool>,
+    rebuild_missing: Option<bool>,
     names: Option<Vec<String>>,
     #[serde(deserialize_with = "spelled::platform::deserialize")]
     platform: Option<Platform>,
@@ -164,6 +165,7 @@ impl Settings {
             images: self.images.or(defaults.images),
             exclude: self.exclude.or(defaults.exclude),
             all: self.all.or(defaults.all),
+            rebuild_missing: self.rebuild_missing.or(defaults.rebuild_missing),
             names: self.names.or(defaults.names),
             platform: self.platform.or(defaults.platform),
             format: self.format.or(defaults.format.filter(|_| is_layout)),
@@ -231,6 +233,7 @@ impl Settings {
             threshold: self.threshold,
             into: at(self.into),
             without: Vec::new(),
+            rebuild_missing: self.rebuild_missing.unwrap_or(false),
             to_stdout: false,
             jobs: self.parallel,
         })

@@ -82,6 +82,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OS/ARCH", value_parser = platform)]
     platform: Option<Platform>,
 
+    /// Move images whose packed layers are gone as new images, made of their unpacked layers
+    ///
+    /// A containerd store may have an image unpacked alone. What was packed cannot be had back from
+    /// that: the image gets other layers and so another ID. Without this it stays, and is named.
+    #[arg(long)]
+    rebuild_missing: bool,
+
     /// Show the plan and stop
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -161,6 +168,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         threshold: args.threshold,
         into: args.into.clone(),
         without: Vec::new(),
+        rebuild_missing: args.rebuild_missing,
         to_stdout: false,
         jobs: args.jobs,
     })

@@ -119,6 +119,9 @@ pub struct MigrateRequest {
     /// What holds layers that are left out.
     #[serde(default)]
     pub without: Vec<PathBuf>,
+    /// Whether images whose layers are here unpacked alone move as new images.
+    #[serde(default)]
+    pub rebuild_missing: bool,
     /// Whether the target goes to stdout as a tar.
     pub to_stdout: bool,
     /// How many layers to work on at once; none for as many as there are cores.

@@ -150,6 +150,7 @@ pub(crate) fn request() -> MigrateRequest {
         threshold: Some(10_000_000_000),
         into: None,
         without: Vec::new(),
+        rebuild_missing: false,
         to_stdout: false,
         jobs: std::num::NonZeroUsize::new(2),
     }

@@ -18,6 +18,7 @@ pub mod overlay2;
 mod packed;
 mod progress;
 mod put;
+pub mod retar;
 mod step;
 pub mod unpack;
 
@@ -86,6 +87,12 @@ pub trait Source: Send + Sync {
 
     /// Returns what the store calls `image` where that is not enough for a name: a tag alone.
     fn bare_tag(&self, image: &Image) -> Option<&str> {
+        let _ = image;
+        None
+    }
+
+    /// Returns what to tell of `image` if its layers are made anew, so that it is not what its ID names.
+    fn made_anew(&self, image: &Image) -> Option<&str> {
         let _ = image;
         None
     }

@@ -23,6 +23,7 @@ pub use memory::Memory;
 pub use path::{TreePath, TreePathBuf, path};
 pub use resolve::{clean, resolve, resolve_folder};
 pub use sub::{Sub, SubSink};
+pub(crate) use tar::member;
 pub use tar::{TarSink, TarTree};
 pub use walk::walk;
 

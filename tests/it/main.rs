@@ -13,6 +13,7 @@ mod layers;
 mod layout;
 mod live;
 mod pairs;
+mod rebuilt;
 mod stopped;
 mod support;
 mod taken_out;

@@ -16,7 +16,7 @@ use crate::bad_input::STORE;
 use crate::support::classic::Classic;
 use crate::support::{Migration, open};
 
-fn containerd(tree: Arc<dyn Tree>) -> Containerd {
+pub(crate) fn containerd(tree: Arc<dyn Tree>) -> Containerd {
     Containerd::open(tree, NAMESPACE, SNAPSHOTTER, &Platform::default()).expect("a sound store")
 }
 
@@ -32,7 +32,7 @@ fn layers(source: &dyn Source) -> Vec<(ChainId, DiffId)> {
     layers
 }
 
-fn tar(source: &dyn Source, chain_id: ChainId) -> tranship::error::Result<Vec<u8>> {
+pub(crate) fn tar(source: &dyn Source, chain_id: ChainId) -> tranship::error::Result<Vec<u8>> {
     let content = source.layer(chain_id)?;
     let mut bytes = Vec::new();
     let read = content.tar()?.read_to_end(&mut bytes);
@@ -62,7 +62,7 @@ fn every_layer_of_the_recorded_root_is_what_its_diff_id_says() {
 }
 
 /// Migrates the store of the tests and returns the containerd root with the classic source.
-fn moved(compression: Compression) -> (Arc<Memory>, impl Source) {
+pub(crate) fn moved(compression: Compression) -> (Arc<Memory>, impl Source) {
     let classic = open(&Arc::new(Classic::of(STORE).tree()));
     let root = Arc::new(Memory::new());
     let sink: Arc<dyn Sink> = root.clone();

@@ -81,6 +81,7 @@ fn library_request(request: &MigrateRequest) -> Request {
             compression,
             snapshots,
             can_share,
+            rebuild_missing: request.rebuild_missing,
             // Nobody expects an export to take all.
             tell_rest: request.to != StoreKind::Layout,
         },

@@ -126,8 +126,8 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     if request.switch {
         switch::possible(&request, &root)?;
     }
-    let from = &root.stores[source];
-    let destination = place::destination(&mut request, &root, &from.here)?;
+    let destination = place::destination(&mut request, &root, &root.stores[source].here)?;
+    let from = &mut root.stores[source];
     let stopped = if request.dry_run {
         Stopped::default()
     } else {
@@ -139,6 +139,10 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     let target = open_target(&request, sink)?;
     request.options.without = without::held(&request.without, &known)?;
     request.options.can_share &= destination.shares_files_with(&*from.here.tree);
+    if request.options.rebuild_missing {
+        source::rebuild(&request, from, &*target)?;
+    }
+    let from = &root.stores[source];
     let originals = originals(&root, source_of(from)?);
     let plan = transfer::plan(source_of(from)?, &*target, &originals, &request.options)?;
     let over_threshold = request.threshold.is_some_and(|most| plan.selected_bytes > most);

@@ -5,6 +5,8 @@ use super::index::Indexed;
 use crate::error::{Error, Place, Result};
 use crate::model::StoreKind;
 use crate::op::host::{DataRoot, Seen};
+use crate::op::transfer::Rebuilt;
+use crate::store::{Source, Target};
 
 /// Chooses the data root, and in it the store to move from. `origin` is where they were looked for.
 pub(super) fn choose(
@@ -86,12 +88,23 @@ fn ambiguous(roots: &[DataRoot], several: &[(usize, usize)]) -> Error {
 /// Puts an index called `name` in the place of what `seen` holds: that is what moves then.
 pub(super) fn index(request: &mut Request, seen: &mut Seen, name: &str) -> Result<()> {
     let selection = std::mem::take(&mut request.options.selection);
-    let source = seen.here.source.take().ok_or_else(|| {
-        Error::unsupported(Place::new(seen.here.place.clone(), ""), "the store cannot be read")
-    })?;
+    let source = take(seen)?;
     seen.here.source = Some(Box::new(Indexed::new(source, name, &selection.images)?));
     if request.is_addition() {
         request.to = seen.here.kind;
     }
     Ok(())
+}
+
+/// Lets images that are here unpacked alone become new ones, whose layers can move to `target`.
+pub(super) fn rebuild(request: &Request, seen: &mut Seen, target: &dyn Target) -> Result<()> {
+    let rebuilt = Rebuilt::new(take(seen)?, target, &request.options)?;
+    seen.here.source = Some(Box::new(rebuilt));
+    Ok(())
+}
+
+fn take(seen: &mut Seen) -> Result<Box<dyn Source>> {
+    seen.here.source.take().ok_or_else(|| {
+        Error::unsupported(Place::new(seen.here.place.clone(), ""), "the store cannot be read")
+    })
 }

@@ -144,7 +144,7 @@ impl<'a> Work<'a> {
         let is_packed = |step: &LayerStep| {
             source.layer(step.from).is_ok_and(|content| !content.tar_is_of_files())
         };
-        if !plan.layers.first().is_some_and(is_packed) {
+        if !plan.layers.iter().any(is_packed) {
             steps.sort_by_key(|step| std::cmp::Reverse(step.size()));
         }
         Self {

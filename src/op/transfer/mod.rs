@@ -2,10 +2,12 @@
 
 mod apply;
 mod plan;
+mod rebuilt;
 mod select;
 
 pub use apply::{Failed, Moved, Outcome, apply};
 pub use plan::{
     Bytes, LayerCounts, Loss, OnConflict, Options, Originals, Plan, Present, Stay, Without, plan,
 };
+pub use rebuilt::Rebuilt;
 pub use select::Selection;

@@ -14,16 +14,22 @@ const OCTAL_7: u32 = 0o7_777_777;
 const OCTAL_11: u64 = 0o77_777_777_777;
 
 /// What a member is, with what belongs to it.
-pub(super) enum Body<'a> {
+pub(crate) enum Body<'a> {
     /// A file of so many bytes.
     File(u64, &'a mut dyn Read),
     /// The header of a file of so many bytes, which the caller writes.
     Sized(u64),
+    /// A directory.
     Dir,
+    /// A symbolic link to these bytes.
     Symlink(&'a [u8]),
+    /// Another name of the member called so.
     HardLink(&'a [u8]),
+    /// A character device with major and minor number.
     Char(u32, u32),
+    /// A block device with major and minor number.
     Block(u32, u32),
+    /// A named pipe.
     Fifo,
 }
 
@@ -49,7 +55,7 @@ impl Body<'_> {
 }
 
 /// Appends a member; returns the bytes it takes in the archive.
-pub(super) fn append<W: Write>(
+pub(crate) fn append<W: Write>(
     to: &mut Builder<W>,
     path: &[u8],
     body: Body<'_>,

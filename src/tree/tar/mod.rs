@@ -6,7 +6,7 @@ mod archive;
 mod build;
 mod file;
 mod index;
-mod member;
+pub(crate) mod member;
 mod nothing;
 mod sink;
 

@@ -91,6 +91,7 @@ impl Migration {
             names: Vec::new(),
             without: Without::default(),
             platform: None,
+            rebuild_missing: false,
             tell_rest: true,
         }
     }

@@ -3,7 +3,7 @@
 mod layers;
 mod names;
 mod planner;
-mod whole;
+pub(super) mod whole;
 
 use std::collections::{HashMap, HashSet};
 
@@ -49,6 +49,9 @@ pub struct Options {
     pub snapshots: Snapshots,
     /// Whether files can be shared between source and target.
     pub can_share: bool,
+    /// Whether images whose layers are here unpacked alone move as new images, their layers made
+    /// anew of the files.
+    pub rebuild_missing: bool,
     /// Whether to tell what is not selected too, as one wants to know before leaving a store.
     pub tell_rest: bool,
 }

@@ -83,6 +83,7 @@ pub(super) fn lost(chosen: &Chosen, to: StoreKind) -> Vec<String> {
             "its registry digest {digest} will no longer lead to it: {}",
             match &chosen.kept {
                 Some(_) => "only one platform comes along",
+                None if chosen.made_anew.is_some() => "its layers are made anew",
                 None => "the manifest is made anew",
             }
         ),
@@ -93,7 +94,8 @@ pub(super) fn lost(chosen: &Chosen, to: StoreKind) -> Vec<String> {
 /// Returns whether a name with a digest stays what it is.
 fn stays(name: &Name, chosen: &Chosen, to: StoreKind) -> bool {
     let digest = name.reference().and_then(Reference::digest).unwrap_or_default();
-    to == StoreKind::Classic || chosen.kept_digest().is_some_and(|kept| kept.to_string() == digest)
+    let is_believed = to == StoreKind::Classic && chosen.made_anew.is_none();
+    is_believed || chosen.kept_digest().is_some_and(|kept| kept.to_string() == digest)
 }
 
 /// Returns, for each repository that the image has only digests of, the digest it will have.

@@ -164,7 +164,8 @@ impl<'a> Planner<'a> {
         let bare = bare.map(|tag| {
             format!("`{tag}` is all it is called, a tag and no name; give it one with `--name`")
         });
-        let lost = names::lost(chosen, self.there.kind).into_iter().chain(whole).chain(bare);
+        let made_anew = chosen.made_anew.clone().into_iter();
+        let lost = made_anew.chain(names::lost(chosen, self.there.kind)).chain(whole).chain(bare);
         for what in lost {
             self.plan.losses.push(Loss { image: label(&chosen.image), what });
         }

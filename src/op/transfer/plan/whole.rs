@@ -20,6 +20,8 @@ pub(super) struct Chosen {
     pub(super) repositories: Vec<String>,
     /// The documents that a registry gave, for a store that keeps them beside the image.
     pub(super) originals: Vec<(BlobId, Document)>,
+    /// What to tell if its layers are made anew.
+    pub(super) made_anew: Option<String>,
 }
 
 /// Returns what of `image` moves, or why nothing of it can.
@@ -32,7 +34,7 @@ pub(super) fn choose(
 ) -> Result<std::result::Result<Chosen, String>> {
     if let Some(wanted) = &options.platform {
         let is_it = |m: &PlatformImage| m.role == Role::Image && m.platform.is(wanted);
-        image.best = image.manifests.iter().position(|m| m.present && is_it(m));
+        image.best = shown_for(&image, options);
         if image.best.is_none() {
             let named = image.manifests.iter().any(is_it);
             return Ok(Err(match named {
@@ -67,7 +69,8 @@ pub(super) fn choose(
     if repositories.is_empty() {
         originals.clear();
     }
-    Ok(Ok(Chosen { config, kept, packed, repositories, originals, image }))
+    let made_anew = source.made_anew(&image).map(str::to_owned);
+    Ok(Ok(Chosen { config, kept, packed, repositories, originals, made_anew, image }))
 }
 
 /// Returns the index and the manifest that an image has.
@@ -78,6 +81,39 @@ fn originals(image: &Image, source: &dyn Source) -> Vec<(BlobId, Document)> {
     blobs.dedup();
     let read = |blob: BlobId| Some((blob, source.document(blob).ok()?));
     blobs.into_iter().filter_map(read).collect()
+}
+
+/// Returns the position of the platform to take of an image.
+pub(in crate::op::transfer) fn shown_for(image: &Image, options: &Options) -> Option<usize> {
+    let Some(wanted) = &options.platform else { return image.best };
+    let is_it = |m: &PlatformImage| m.role == Role::Image && m.platform.is(wanted);
+    image.manifests.iter().position(|m| m.present && is_it(m))
+}
+
+/// Returns whether an image stays only because layers of it are here unpacked alone.
+///
+/// # Errors
+/// A document that cannot be read.
+pub(in crate::op::transfer) fn is_unpacked_alone(
+    image: &Image,
+    source: &dyn Source,
+    target: &dyn Target,
+    options: &Options,
+) -> Result<bool> {
+    let image = Image { best: shown_for(image, options), ..image.clone() };
+    let Some(shown) = image.shown().filter(|shown| shown.config.is_some()) else {
+        return Ok(false);
+    };
+    let (chain, unpacked) = (shown.chain(), &source.inventory().layers);
+    let can_be_made = |id: &ChainId| source.has_tar(*id) || unpacked.contains_key(id);
+    if chain.iter().all(|id| source.has_tar(*id)) || !chain.iter().all(can_be_made) {
+        return Ok(false);
+    }
+    let kept = match target.keeps_documents() {
+        true => source.contents(&narrowed(&image, options))?,
+        false => None,
+    };
+    Ok(lacks(&chain, kept.as_ref(), source, target).is_some())
 }
 
 /// Returns what of the layers is neither in the source nor in the target.
@@ -104,7 +140,7 @@ fn lacks(
         (true, _) => None,
         (false, true) => Some(
             "the blobs of its layers are gone, and it runs from its unpacked layers alone: pull it \
-             again to have them back"
+             again to have them back, or let it become a new image with `--rebuild-missing`"
                 .to_owned(),
         ),
         (false, false) => Some(format!(
@@ -143,7 +179,7 @@ impl Chosen {
             names.collect::<Vec<_>>().join(", ")
         };
         let mut losses = Vec::new();
-        if keeps_documents && wanted.is_none() {
+        if keeps_documents && wanted.is_none() && self.made_anew.is_none() {
             let absent = images(false);
             if !absent.is_empty() {
                 losses.push(format!("its parts for {absent}: they were never fetched"));
