@@ -260,3 +260,97 @@ fn in_folder(folder: TreePath<'_>, name: &[u8]) -> Vec<u8> {
 fn plain(attributes: Attributes) -> Attributes {
     Attributes { xattrs: Xattrs::new(), ..attributes }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Memory, Sink, Special, Time, path, write};
+
+    fn tar(tree: &Memory) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        Retar::new(tree, path("fs"))?.read_to_end(&mut bytes).map(|_| bytes)
+    }
+
+    fn of(xattrs: &[(&str, &str)]) -> Attributes {
+        let mtime = Some(Time { seconds: 7, nanos: 500_000_000 });
+        let pair = |(k, v): &(&str, &str)| (k.as_bytes().to_vec(), v.as_bytes().to_vec());
+        Attributes {
+            mtime,
+            xattrs: xattrs.iter().map(pair).collect(),
+            uid: 3_000_000,
+            ..Attributes::root(0o755)
+        }
+    }
+
+    #[test]
+    fn marks_become_names_and_all_else_is_kept() {
+        let tree = Memory::new();
+        tree.make_dir(path("fs"), 0o755).expect("new");
+        tree.make_dir(path("fs/d"), 0o755).expect("new");
+        write(&tree, path("fs/d/f"), 0o644, &[b'x'; 513]).expect("new");
+        tree.set_attributes(
+            path("fs/d/f"),
+            &of(&[("user.a", "b"), ("trusted.overlay.origin", "o")]),
+        )
+        .expect("it is there");
+        tree.link(path("fs/d/f"), path("fs/d/g")).expect("new");
+        tree.put(path("fs/d/gone"), &Special::Char(0, 0), &of(&[])).expect("new");
+        tree.put(path("fs/d/s"), &Special::Socket, &of(&[])).expect("new");
+        let opaque = of(&[("trusted.overlay.opaque", "y"), ("security.x", "z")]);
+        tree.finish_dir(path("fs/d"), &opaque).expect("it is there");
+        let bytes = tar(&tree).expect("a sound folder");
+        assert_eq!(bytes, tar(&tree).expect("a sound folder"));
+        assert_eq!(bytes[bytes.len() - 2 * BLOCK..], [0; 2 * BLOCK]);
+        let mut archive = ::tar::Archive::new(&*bytes);
+        let mut found = Vec::new();
+        for entry in archive.entries().expect("a tar") {
+            let mut entry = entry.expect("a sound tar");
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let size = entry.size();
+            let pax = entry.pax_extensions().expect("sound").into_iter().flatten();
+            let pax = pax.map(|record| record.expect("sound").key().expect("text").to_owned());
+            found.push((name, size, pax.collect::<Vec<_>>().join(" ")));
+        }
+        let wanted = [
+            ("d/", 0, "uid mtime SCHILY.xattr.security.x"),
+            ("d/.wh..wh..opq", 0, "uid mtime"),
+            ("d/f", 513, "uid mtime SCHILY.xattr.user.a"),
+            ("d/g", 0, "uid mtime SCHILY.xattr.user.a"),
+            ("d/.wh.gone", 0, "uid mtime"),
+        ];
+        assert_eq!(found, wanted.map(|(n, size, pax)| (n.to_owned(), size, pax.to_owned())));
+    }
+
+    #[test]
+    fn what_no_tar_can_hold_is_an_error() {
+        for (name, xattr) in [
+            (".wh.x", "user.a"),
+            (".wh..wh..opq", "user.a"),
+            ("x", "user.a=b"),
+            ("x", "trusted.overlay.metacopy"),
+            ("x", "user.overlay.redirect"),
+        ] {
+            let tree = Memory::new();
+            tree.make_dir(path("fs"), 0o755).expect("new");
+            let file = path("fs").child(name.as_bytes()).expect("a name");
+            write(&tree, file.as_path(), 0o644, b"x").expect("new");
+            tree.set_attributes(file.as_path(), &of(&[(xattr, "")])).expect("it is there");
+            assert!(tar(&tree).is_err(), "{name} {xattr}");
+        }
+        assert!(tar(&Memory::new()).is_err());
+    }
+
+    #[test]
+    fn a_file_that_changes_is_an_error() {
+        for now in [&b""[..], b"x", b"xyz"] {
+            let tree = Memory::new();
+            tree.make_dir(path("fs"), 0o755).expect("new");
+            write(&tree, path("fs/f"), 0o644, b"xy").expect("new");
+            let mut tar = Retar::new(&tree, path("fs")).expect("a sound folder");
+            tree.remove(path("fs/f")).expect("it is there");
+            write(&tree, path("fs/f"), 0o644, now).expect("a free name");
+            let error = tar.read_to_end(&mut Vec::new()).expect_err("it changed");
+            assert!(error.to_string().contains("it changes"), "{error}");
+        }
+    }
+}
