@@ -241,6 +241,9 @@ impl Target for LayoutWriter {
         progress: &dyn Progress,
     ) -> Result<Damage> {
         let mut damage = Damage::default();
+        if !step.blob {
+            return Ok(damage);
+        }
         let blobs = self.putting(step.diff_id.0, progress);
         if let Some((_, blob, size)) = blobs.put_any(step, source, &mut damage)? {
             self.blobs().insert(step.diff_id, (blob, size));

@@ -34,8 +34,8 @@ impl Planner<'_> {
     pub(super) fn add_layers(&mut self, chosen: &Chosen) {
         let Some(shown) = chosen.image.shown() else { return };
         // A store that keeps no blobs has its layers unpacked.
-        let mut unpack =
-            self.options.snapshots != Snapshots::None || !self.target.keeps_documents();
+        let is_wanted = self.options.snapshots != Snapshots::None || !self.target.keeps_documents();
+        let mut unpack = is_wanted && !self.there.kind.is_carried();
         let mut parent = None;
         for (diff_id, chain_id) in shown.layers.iter().zip(shown.chain()) {
             let size = self.size(*diff_id, chain_id);
