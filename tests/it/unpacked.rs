@@ -171,7 +171,7 @@ fn layers_of_the_containerd_store_are_what_containerd_made_of_them() {
             next = parents[&chain_id];
         }
         let below: Vec<_> = contents.iter().filter_map(|content| content.files()).collect();
-        let below = |folder: TreePath<'_>| folder_below(&below, folder);
+        let below = |folder: TreePath<'_>| folder_below(below.iter().cloned().map(Ok), folder);
         let rules = match layer.parent {
             Some(_) => Rules::containerd(&below),
             None => Rules::containerd_base(),

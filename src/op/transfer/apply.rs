@@ -110,7 +110,7 @@ impl Step<'_> {
     }
 }
 
-/// Steps being worked on by several threads, the largest first.
+/// Steps being worked on by several threads, the largest first if their order is free.
 struct Work<'a> {
     steps: Vec<Step<'a>>,
     source: &'a dyn Source,
@@ -140,11 +140,7 @@ impl<'a> Work<'a> {
     ) -> Self {
         let layers = plan.layers.iter().map(Step::Layer);
         let mut steps: Vec<_> = layers.chain(plan.blobs.iter().map(Step::Blob)).collect();
-        // What must be unpacked is, for some targets, unpacked on what is below it.
-        let is_packed = |step: &LayerStep| {
-            source.layer(step.from).is_ok_and(|content| !content.tar_is_of_files())
-        };
-        if !plan.layers.iter().any(is_packed) {
+        if !plan.in_order {
             steps.sort_by_key(|step| std::cmp::Reverse(step.size()));
         }
         Self {

@@ -90,13 +90,14 @@ pub struct Unpacked {
 /// containerd v2 pkg/archive/tar.go mkparent
 ///
 /// # Errors
-/// What the trees say.
-pub fn folder_below(
-    layers: &[(&dyn Tree, TreePathBuf)],
+/// What the trees say, and those of a layer that is asked for.
+pub fn folder_below<'a>(
+    layers: impl Iterator<Item = Result<(&'a dyn Tree, TreePathBuf)>>,
     folder: TreePath<'_>,
 ) -> Result<Option<Attributes>> {
-    for (tree, root) in layers {
-        let Some(found) = resolve_folder(*tree, root.as_path(), folder.as_bytes())? else {
+    for layer in layers {
+        let (tree, root) = layer?;
+        let Some(found) = resolve_folder(tree, root.as_path(), folder.as_bytes())? else {
             return Ok(None);
         };
         if let Some(metadata) = optional(tree.stat(found.as_path()))? {

@@ -1,5 +1,6 @@
 //! Image layouts and archives as sources.
 
 mod archive;
+mod implied;
 mod layout;
 mod recorded;

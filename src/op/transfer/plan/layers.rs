@@ -40,28 +40,35 @@ impl Planner<'_> {
         for (diff_id, chain_id) in shown.layers.iter().zip(shown.chain()) {
             let size = self.size(*diff_id, chain_id);
             let blob = chosen.kept.is_none() && !self.target.has_blob(*diff_id);
-            let index = *self.layers.entry(*diff_id).or_insert_with(|| {
-                let (diff_id, chains) = (*diff_id, Vec::new());
-                let (from, left_out) = (chain_id, true);
-                let step = LayerStep { diff_id, size, blob, left_out, chains, from };
-                self.plan.layers.push(step);
-                self.plan.layers.len() - 1
-            });
+            let is_there = self.there.layers.contains_key(&chain_id);
+            // On what is not unpacked nothing can be: Docker does it when the image is first run.
+            unpack &= is_there || self.source.has_tar(chain_id);
+            let is_new = unpack && !is_there && self.chains.insert(chain_id);
+            let known = self.layers.get(diff_id).copied();
+            let index = known.unwrap_or_else(|| self.add_step(*diff_id, size, chain_id));
+            self.layers.insert(*diff_id, index);
             let step = &mut self.plan.layers[index];
             step.blob |= blob;
             let without = &self.options.without;
             // One image that needs it is enough for it to come along.
             step.left_out &=
                 without.digests.contains(&diff_id.0) || without.chains.contains(&chain_id);
-            let is_there = self.there.layers.contains_key(&chain_id);
-            // On what is not unpacked nothing can be: Docker does it when the image is first run.
-            unpack &= is_there || self.source.has_tar(chain_id);
-            let known = is_there || step.chains.iter().any(|(known, _)| *known == chain_id);
-            if unpack && !known {
+            if is_new {
+                // A step that is planned already may come before the layer that this one stands on.
+                let apart = known.is_some() && self.plan.in_order;
+                let index = if apart { self.add_step(*diff_id, size, chain_id) } else { index };
+                let step = &mut self.plan.layers[index];
+                step.left_out &= !apart;
                 step.chains.push((chain_id, parent));
             }
             parent = Some(chain_id);
         }
+    }
+
+    fn add_step(&mut self, diff_id: DiffId, size: u64, from: ChainId) -> usize {
+        let (blob, left_out, chains) = (false, true, Vec::new());
+        self.plan.layers.push(LayerStep { diff_id, size, blob, left_out, chains, from });
+        self.plan.layers.len() - 1
     }
 
     /// Returns the bytes of a layer: as the source counts them unpacked, else about what its blob holds.

@@ -12,7 +12,7 @@ use super::Selection;
 use crate::digest::{BlobId, ChainId, Digest};
 use crate::error::Result;
 use crate::format::oci::Platform;
-use crate::model::{Finding, Inventory, sizes};
+use crate::model::{Finding, Inventory, StoreKind, sizes};
 use crate::store::{BlobStep, Compression, Document, ImageStep, LayerStep, Source, Target};
 use crate::tree::Snapshots;
 
@@ -126,8 +126,11 @@ pub struct Plan {
     pub images: Vec<ImageStep>,
     /// Their positions in the source's inventory.
     pub positions: Vec<usize>,
-    /// The layers to read, each once.
+    /// The layers to read, each once, and once more for each place it is unpacked in if those are in
+    /// order. Each comes after the layer it stands on then.
     pub layers: Vec<LayerStep>,
+    /// Whether the order of the layers must be kept: some targets unpack a tar on what is below it.
+    pub in_order: bool,
     /// The bytes that keep their digest, each once.
     pub blobs: Vec<BlobStep>,
     /// The distinct layers of the images.
@@ -184,6 +187,8 @@ impl Plan {
             images: Vec::new(),
             positions: Vec::new(),
             layers: Vec::new(),
+            // The classic store has the files, and nothing is unpacked of a tar.
+            in_order: from.kind != StoreKind::Classic,
             blobs: Vec::new(),
             layer_counts: LayerCounts::default(),
             present: Vec::new(),

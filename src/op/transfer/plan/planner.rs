@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::names::{self, Repositories, canonical, label};
 use super::whole::{Chosen, choose};
 use super::{Loss, OnConflict, Options, Originals, Plan, Present, Stay};
-use crate::digest::{BlobId, ConfigId, DiffId, Digest};
+use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Result};
 use crate::model::{Finding, Image, Inventory, Name, Severity};
 use crate::store::{ImageStep, Source, Target};
@@ -22,7 +22,10 @@ pub(super) struct Planner<'a> {
     by_config: HashMap<ConfigId, &'a Image>,
     /// The target's images by name.
     by_name: HashMap<String, &'a Image>,
+    /// The step that makes the blob of each layer.
     pub(super) layers: BTreeMap<DiffId, usize>,
+    /// The layers that are unpacked.
+    pub(super) chains: HashSet<ChainId>,
     pub(super) counted: HashSet<Digest>,
     pub(super) blobs: HashSet<BlobId>,
     pub(super) left_out: HashSet<BlobId>,
@@ -59,6 +62,7 @@ impl<'a> Planner<'a> {
             by_config,
             by_name,
             layers: BTreeMap::new(),
+            chains: HashSet::new(),
             counted: HashSet::new(),
             blobs: HashSet::new(),
             left_out: HashSet::new(),

@@ -10,6 +10,22 @@ use crate::store::put::Blobs;
 use crate::store::{BlobStep, Damage, LayerStep, Progress, Source};
 use crate::tree::{Attributes, TreePath, TreePathBuf};
 
+/// Lets go whoever waits for a step's snapshots when the step ends, however it does.
+struct Settled<'a> {
+    writer: &'a Writer,
+    step: &'a LayerStep,
+}
+
+impl Drop for Settled<'_> {
+    fn drop(&mut self) {
+        let mut state = self.writer.state();
+        for (chain_id, _) in &self.step.chains {
+            state.pending.remove(chain_id);
+        }
+        self.writer.ended.notify_all();
+    }
+}
+
 impl Writer {
     /// Makes the folders that layers are put into, takes back what an interrupted run left, and hands
     /// out the snapshots' numbers.
@@ -21,6 +37,7 @@ impl Writer {
         for (chain_id, parent) in steps.iter().flat_map(|step| &step.chains) {
             state.parents.insert(*chain_id, *parent);
             if !there.contains(chain_id) {
+                state.pending.insert(*chain_id);
                 state.folders.insert(*chain_id, next);
                 next = next.saturating_add(1);
             }
@@ -60,6 +77,7 @@ impl Writer {
         source: &dyn Source,
         progress: &dyn Progress,
     ) -> Result<Damage> {
+        let _settled = Settled { writer: self, step };
         let (has_blob, chains) = self.undone(step);
         let (mut damage, mut verified) = (Damage::default(), None);
         if step.blob && has_blob {
@@ -73,17 +91,13 @@ impl Writer {
             }
             let is_verified = verified == Some(chain_id);
             let place = self.stage.snapshot(chain_id, folder);
-            self.state().begun.insert(chain_id);
             let put = source.layer(chain_id).and_then(|content| {
                 let layer = Layer { step, content: &*content, progress, parent, is_verified };
                 self.put_snapshot(place.as_path(), &layer)
                     .inspect_err(|_| drop(self.sink.remove(place.as_path())))
             });
-            let mut state = self.state();
-            state.begun.remove(&chain_id);
-            self.ended.notify_all();
             match put {
-                Ok(snapshot) => _ = state.journal.snapshots.insert(chain_id, snapshot),
+                Ok(snapshot) => _ = self.state().journal.snapshots.insert(chain_id, snapshot),
                 Err(error) => damage.note(chain_id, error)?,
             }
         }

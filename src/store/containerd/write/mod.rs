@@ -50,7 +50,7 @@ pub struct Writer {
     /// The folders of the snapshots that images stand on.
     unpacked: HashMap<ChainId, u64>,
     state: Mutex<State>,
-    /// A snapshot that was begun has ended.
+    /// A snapshot is no longer pending.
     ended: Condvar,
     /// One journal is written at a time.
     journal: Mutex<()>,
@@ -63,8 +63,8 @@ struct State {
     folders: BTreeMap<ChainId, u64>,
     /// What each snapshot to be made stands on.
     parents: HashMap<ChainId, Option<ChainId>>,
-    /// Snapshots that are being made.
-    begun: HashSet<ChainId>,
+    /// Snapshots that are neither made nor given up yet.
+    pending: HashSet<ChainId>,
     /// Documents that are staged.
     documents: HashSet<BlobId>,
     /// Bytes of layers written by this run.

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use super::super::journal::DoneSnapshot;
 use super::Writer;
 use crate::digest::ChainId;
-use crate::error::{Result, from_io};
+use crate::error::{Error, Result, from_io};
 use crate::format::overlay::Mark;
 use crate::format::tar::{self, Watch};
 use crate::store::put::{Metered, verify};
@@ -111,22 +111,32 @@ impl Writer {
         run: impl FnOnce(Rules<'_>) -> Result<T>,
     ) -> Result<T> {
         let Some(parent) = parent else { return run(Rules::containerd_base()) };
-        self.wait_for(parent);
-        let tree = self.sink.tree();
-        let below: Vec<_> = self.below(parent).into_iter().map(|root| (tree, root)).collect();
-        run(Rules::containerd(&|folder| folder_below(&below, folder)))
+        let (tree, below) = (self.sink.tree(), self.below(parent));
+        // Few layers ask for a folder below them, so few wait for those.
+        let finished = |(chain_id, files): &(ChainId, TreePathBuf)| {
+            self.wait_for(*chain_id).map(|()| (tree, files.clone()))
+        };
+        run(Rules::containerd(&|folder| folder_below(below.iter().map(finished), folder)))
     }
 
-    /// Waits until a snapshot that another thread is making is made.
-    fn wait_for(&self, chain_id: ChainId) {
+    /// Waits until a snapshot is made that another thread is making. The steps come in such an order
+    /// that the first of those which are being done waits for none.
+    fn wait_for(&self, chain_id: ChainId) -> Result<()> {
         let mut state = self.state();
-        while state.begun.contains(&chain_id) {
+        while state.pending.contains(&chain_id) {
             state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        if self.unpacked.contains_key(&chain_id) || state.journal.snapshots.contains_key(&chain_id)
+        {
+            return Ok(());
+        }
+        let place = self.sink.tree().place(self.places.snapshots().as_path());
+        let what = format!("the layer below, {}, could not be unpacked", chain_id.0.short());
+        Err(Error::missing(place, what))
     }
 
-    /// Returns the files' folders of the snapshot `top` and all below it, the nearest first.
-    fn below(&self, top: ChainId) -> Vec<TreePathBuf> {
+    /// Returns the snapshot `top` and all below it, the nearest first, each with its files' folder.
+    fn below(&self, top: ChainId) -> Vec<(ChainId, TreePathBuf)> {
         let state = self.state();
         let (mut found, mut next) = (Vec::new(), Some(top));
         while let Some(chain_id) = next {
@@ -139,7 +149,8 @@ impl Writer {
                 (Some(folder), _) => Some(self.places.snapshot(*folder)),
                 (None, folder) => folder.map(|folder| self.stage.snapshot(chain_id, *folder)),
             };
-            found.extend(folder.and_then(|folder| folder.as_path().child(b"fs")));
+            let files = folder.and_then(|folder| folder.as_path().child(b"fs"));
+            found.extend(files.map(|files| (chain_id, files)));
             // No real image has more layers, and a loop of parents has no end.
             if found.len() > DEEPEST {
                 break;
