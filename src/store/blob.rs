@@ -90,6 +90,24 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
+/// Compresses as [`compress`] does what hashes to `verified` when it is read to its end: as it is, it need
+/// not be hashed again.
+///
+/// # Errors
+/// What either side says.
+pub fn pack(
+    from: &mut dyn BufRead,
+    verified: Digest,
+    to: &mut dyn Write,
+    compression: Compression,
+    advance: &mut dyn FnMut(u64) -> io::Result<()>,
+) -> io::Result<(BlobId, u64)> {
+    match compression {
+        Compression::None => Ok((BlobId(verified), pump(from, to, advance)?)),
+        _ => compress(from, to, compression, advance),
+    }
+}
+
 /// Compresses all of `from` into `to`, telling `advance` of the bytes read; returns the digest and the
 /// length of what was written.
 ///
@@ -105,7 +123,7 @@ pub fn compress(
 ) -> io::Result<(BlobId, u64)> {
     let mut to = Hashing { to, hash: Sha256::new(), written: 0 };
     match compression {
-        Compression::None => pump(from, &mut to, advance)?,
+        Compression::None => _ = pump(from, &mut to, advance)?,
         Compression::Gzip(level) => {
             let mut encoder = GzEncoder::new(&mut to, flate2::Compression::new(level));
             pump(from, &mut encoder, advance)?;
@@ -130,22 +148,24 @@ pub fn drain(
     from: &mut dyn BufRead,
     advance: &mut dyn FnMut(u64) -> io::Result<()>,
 ) -> io::Result<()> {
-    pump(from, &mut io::sink(), advance)
+    pump(from, &mut io::sink(), advance).map(drop)
 }
 
 fn pump(
     from: &mut dyn BufRead,
     to: &mut dyn Write,
     advance: &mut dyn FnMut(u64) -> io::Result<()>,
-) -> io::Result<()> {
+) -> io::Result<u64> {
+    let mut pumped = 0;
     loop {
         let bytes = from.fill_buf()?;
         if bytes.is_empty() {
-            return Ok(());
+            return Ok(pumped);
         }
         to.write_all(bytes)?;
         let length = bytes.len();
         from.consume(length);
+        pumped += length as u64;
         advance(length as u64)?;
     }
 }

@@ -31,9 +31,12 @@ impl<'a> Packed<'a> {
         let mut packed = BufReader::new(self.tree.open(path)?);
         let start = packed.fill_buf().map_err(fail)?;
         let compression = Compression::sniff(start.get(..SNIFF).unwrap_or(start));
+        // A file that is the tar is verified as that.
+        //
         // Every decoder reads on to the end of the file to see whether more follows, so both digests
         // are known when the tar ends.
-        let tar = match self.blob {
+        let blob = self.blob.filter(|blob| blob.0 != self.diff_id.0);
+        let tar = match blob {
             Some(blob) => compression.reader(Verified::new(packed, blob.0, place.clone())),
             None => compression.reader(packed),
         };

@@ -5,7 +5,7 @@ use std::io;
 use super::{
     BlobStep, Compression, Damage, LayerContent, LayerStep, Progress, Source, blob, of_source,
 };
-use crate::digest::{BlobId, ChainId};
+use crate::digest::{BlobId, ChainId, Digest};
 use crate::error::{Error, Result, from_io};
 use crate::tree::{Attributes, FileSink, Sink, TreePath, TreePathBuf, sink_error};
 
@@ -47,70 +47,56 @@ impl Blobs<'_> {
     /// be put.
     pub(super) fn keep(&self, step: &BlobStep, source: &dyn Source) -> Result<Option<Error>> {
         // As they are: the compression is that of layers that have no packed form yet.
+        let (verified, compression) = (step.blob.0, Compression::None);
+        let packing = Packing { planned: step.size, verified, compression };
         let kept = source.blob(step.blob).and_then(|mut bytes| match self.sink.is_stream() {
-            true => self.stream(step.size, &mut *bytes, Compression::None, (step.blob, step.size)),
-            false => self.finish(step.size, &mut *bytes, Compression::None),
+            true => self.stream(packing, &mut *bytes, (step.blob, step.size)),
+            false => self.finish(packing, &mut *bytes),
         });
         kept.map_or_else(|error| of_source(error).map(Some), |_| Ok(None))
     }
 
     fn put(&self, step: &LayerStep, content: &dyn LayerContent) -> Result<(BlobId, u64)> {
         if step.left_out {
-            return self.name(step, content);
+            let (planned, compression) = (step.size, Compression::None);
+            return self.name(Packing { planned, compression, verified: step.diff_id.0 }, content);
         }
+        let (verified, compression) = (step.diff_id.0, self.compression);
+        let packing = Packing { planned: step.size, verified, compression };
         if !self.sink.is_stream() {
-            return self.finish(step.size, &mut *content.tar()?, self.compression);
+            return self.finish(packing, &mut *content.tar()?);
         }
         // Name and length come before the bytes: the layer is packed once to know them.
-        let mut unseen = Meter { progress: self.progress, left: 0 };
-        let known =
-            blob::compress(&mut *content.tar()?, &mut io::sink(), self.compression, &mut |n| {
-                unseen.advance(n)
-            });
-        let known =
-            known.map_err(|error| sink_error(self.sink, self.unfinished.as_path(), error))?;
-        self.stream(step.size, &mut *content.tar()?, self.compression, known)
+        let known = self.name(Packing { planned: 0, ..packing }, content)?;
+        self.stream(packing, &mut *content.tar()?, known)
     }
 
-    /// Returns digest and length of the plain tar, and writes nothing.
-    fn name(&self, step: &LayerStep, content: &dyn LayerContent) -> Result<(BlobId, u64)> {
-        let mut meter = Meter { progress: self.progress, left: step.size };
-        let mut tar = content.tar()?;
-        let named =
-            blob::compress(&mut tar, &mut io::sink(), Compression::None, &mut |n| meter.advance(n));
-        let named =
-            named.map_err(|error| sink_error(self.sink, self.unfinished.as_path(), error))?;
-        meter.end();
-        Ok(named)
+    /// Returns digest and length of the blob that the layer packs to, and writes nothing.
+    fn name(&self, packing: Packing, content: &dyn LayerContent) -> Result<(BlobId, u64)> {
+        self.pack(packing, &mut *content.tar()?, &mut io::sink(), self.unfinished.as_path())
     }
 
     /// Writes a blob whose digest and length are known where it belongs.
     fn stream(
         &self,
-        planned: u64,
+        packing: Packing,
         from: &mut dyn io::BufRead,
-        compression: Compression,
         known: (BlobId, u64),
     ) -> Result<(BlobId, u64)> {
         let path = (self.place)(known.0);
         let file = self.sink.create_sized(path.as_path(), &self.attributes, known.1)?;
         // Half a blob cannot be taken back: whatever is wrong with it from here on ends everything.
         let stopped = |error: Error| Error::refused(format!("the stream was cut off: {error}"));
-        self.write(planned, from, compression, file, path.as_path()).map_err(stopped)
+        self.write(packing, from, file, path.as_path()).map_err(stopped)
     }
 
-    fn finish(
-        &self,
-        planned: u64,
-        from: &mut dyn io::BufRead,
-        compression: Compression,
-    ) -> Result<(BlobId, u64)> {
+    fn finish(&self, packing: Packing, from: &mut dyn io::BufRead) -> Result<(BlobId, u64)> {
         let unfinished = self.unfinished.as_path();
         self.sink.remove(unfinished)?;
         let file = self.sink.create(unfinished, &self.attributes)?;
         // What cannot be finished does not keep the room of what can.
         let (blob, size) = self
-            .write(planned, from, compression, file, unfinished)
+            .write(packing, from, file, unfinished)
             .inspect_err(|_| drop(self.sink.remove(unfinished)))?;
         self.sink.rename(unfinished, (self.place)(blob).as_path())?;
         Ok((blob, size))
@@ -118,19 +104,40 @@ impl Blobs<'_> {
 
     fn write(
         &self,
-        planned: u64,
+        packing: Packing,
         from: &mut dyn io::BufRead,
-        compression: Compression,
         mut file: Box<dyn FileSink + '_>,
         path: TreePath<'_>,
     ) -> Result<(BlobId, u64)> {
-        let mut meter = Meter { progress: self.progress, left: planned };
-        let done = blob::compress(from, &mut file, compression, &mut |n| meter.advance(n))
-            .map_err(|error| sink_error(self.sink, path, error))?;
+        let done = self.pack(packing, from, &mut file, path)?;
         file.finish()?;
+        Ok(done)
+    }
+
+    fn pack(
+        &self,
+        packing: Packing,
+        from: &mut dyn io::BufRead,
+        to: &mut dyn io::Write,
+        path: TreePath<'_>,
+    ) -> Result<(BlobId, u64)> {
+        let Packing { planned, verified, compression } = packing;
+        let mut meter = Meter { progress: self.progress, left: planned };
+        let done = blob::pack(from, verified, to, compression, &mut |n| meter.advance(n))
+            .map_err(|error| sink_error(self.sink, path, error))?;
         meter.end();
         Ok(done)
     }
+}
+
+/// What becomes of the bytes of one reader.
+#[derive(Clone, Copy)]
+struct Packing {
+    /// The bytes of it that progress is told of.
+    planned: u64,
+    /// What they hash to when they are read to their end.
+    verified: Digest,
+    compression: Compression,
 }
 
 /// Reads the tar of a layer to its end and nothing else: files that are linked or copied as they are
