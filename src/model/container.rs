@@ -1,6 +1,9 @@
-//! Containers, as far as images depend on them.
+//! Containers.
+
+use std::sync::Arc;
 
 use crate::digest::Digest;
+use crate::format::docker::container;
 
 /// A container of a data root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,4 +20,6 @@ pub struct Container {
     pub image_name: String,
     /// Whether the daemon last knew it as running.
     pub running: bool,
+    /// All that its daemon wrote of it.
+    pub record: Arc<container::Container>,
 }

@@ -6,6 +6,8 @@
 //!
 //! moby v28 daemon/container/container.go
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -51,7 +53,8 @@ fn one(tree: &dyn Tree, folder: TreePath<'_>, id: &[u8]) -> Result<Container> {
         image: read.image.parse().ok(),
         image_name: read.config.image.clone(),
         running: read.state.is_live(),
-        driver: read.driver,
-        id: read.id,
+        driver: read.driver.clone(),
+        id: read.id.clone(),
+        record: Arc::new(read),
     })
 }

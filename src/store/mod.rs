@@ -19,6 +19,7 @@ mod packed;
 mod progress;
 mod put;
 pub mod retar;
+mod stack;
 mod step;
 pub mod unpack;
 
@@ -26,13 +27,14 @@ use std::io::BufRead;
 
 pub use progress::Progress;
 use serde::{Deserialize, Serialize};
+pub use stack::Writable;
 use step::of_source;
 pub use step::{BlobStep, Damage, ImageStep, LayerStep, PackedLayer};
 
 use crate::digest::{BlobId, ChainId, DiffId};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::format::oci::{Descriptor, media_type};
-use crate::model::{Finding, Image, Inventory, PlatformImage};
+use crate::model::{Finding, Image, Inventory, PlatformImage, StoreKind};
 use crate::tree::{Snapshots, Tree, TreePathBuf, optional, path};
 
 /// Returns the databases of a data root that dockerd holds open as long as it runs.
@@ -95,6 +97,30 @@ pub trait Source: Send + Sync {
     fn made_anew(&self, image: &Image) -> Option<&str> {
         let _ = image;
         None
+    }
+
+    /// Returns the folders that make the file system of an image whose topmost layer is `top`, the
+    /// topmost first, in the store's tree.
+    ///
+    /// # Errors
+    /// Missing if one of them is not unpacked here.
+    fn stack(&self, top: ChainId) -> Result<Vec<TreePathBuf>> {
+        let what = format!("layer {} is not unpacked in a {} store", top.0.short(), self.kind());
+        Err(Error::missing(Place::default(), what))
+    }
+
+    /// Returns what the store keeps of the container with the ID `container`.
+    ///
+    /// # Errors
+    /// Missing if that is nothing.
+    fn writable(&self, container: &str) -> Result<Writable> {
+        let what = format!("a {} store keeps nothing of container {container}", self.kind());
+        Err(Error::missing(Place::default(), what))
+    }
+
+    /// Returns which kind of store it is.
+    fn kind(&self) -> StoreKind {
+        self.inventory().kind
     }
 
     /// Opens bytes that the store keeps under their digest. Reading them to their end verifies them, as

@@ -3,6 +3,7 @@
 mod bytes;
 mod config;
 mod locks;
+mod named;
 mod open;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::tree::{Sub, Tree, TreePathBuf, optional, path};
 pub use bytes::{Room, room};
 pub use config::{ConfigFile, DAEMON_CONFIG, read_config};
 pub use locks::Stopped;
+pub use named::{ContainerAt, ImageAt};
 pub use open::{Opened, open};
 
 /// A store, and how a daemon sees it.
@@ -74,6 +76,8 @@ pub struct DataRoot {
     pub place: String,
     /// Its stores.
     pub stores: Vec<Seen>,
+    /// Its containers, whichever store they are in, and if that store is gone.
+    pub containers: Vec<Container>,
     /// What will be shown; nothing for a layout or an archive, on which no daemon starts.
     pub choices: Option<Choices>,
     /// What is wrong with the root itself; the stores' inventories have more.
@@ -162,7 +166,8 @@ fn data_root(
     let stores = all.stores.into_iter().map(seen).collect();
     let place = tree.place(found.path.as_path()).to_string();
     let (tree, path, findings) = (Arc::clone(tree), found.path, all.findings);
-    Ok(DataRoot { tree, path, place, stores, choices, findings, config })
+    let containers = all.containers;
+    Ok(DataRoot { tree, path, place, stores, containers, choices, findings, config })
 }
 
 fn shows(choice: &Choice, store: &StoreHere) -> bool {

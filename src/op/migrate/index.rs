@@ -9,7 +9,8 @@ use crate::format::oci::{Descriptor, index_document, media_type};
 use crate::format::reference::Reference;
 use crate::model::{Image, Inventory, Name, PlatformImage, Role};
 use crate::op::transfer::Selection;
-use crate::store::{Contents, Document, LayerContent, PackedLayer, Source};
+use crate::store::{Contents, Document, LayerContent, PackedLayer, Source, Writable};
+use crate::tree::TreePathBuf;
 
 /// A store that holds one image more: an index over images that it has.
 pub(super) struct Indexed {
@@ -140,6 +141,14 @@ impl Source for Indexed {
             true => Ok(Some(self.contents.clone())),
             false => self.source.contents(image),
         }
+    }
+
+    fn stack(&self, top: ChainId) -> Result<Vec<TreePathBuf>> {
+        self.source.stack(top)
+    }
+
+    fn writable(&self, container: &str) -> Result<Writable> {
+        self.source.writable(container)
     }
 
     fn has_tar(&self, chain_id: ChainId) -> bool {

@@ -15,7 +15,9 @@ use crate::format::raw::decode;
 use crate::model::{Finding, Image, Inventory, Layer, PlatformImage, Severity};
 use crate::store::blob::{self, Verified};
 use crate::store::retar::Retar;
-use crate::store::{Compression, Contents, Document, LayerContent, PackedLayer, Source, Target};
+use crate::store::{
+    Compression, Contents, Document, LayerContent, PackedLayer, Source, Target, Writable,
+};
 use crate::tree::{Tree, TreePathBuf};
 
 /// A store, some of whose images are new ones under their old names and IDs.
@@ -215,6 +217,14 @@ impl Source for Rebuilt {
             true => Ok(None),
             false => self.source.contents(image),
         }
+    }
+
+    fn stack(&self, top: ChainId) -> Result<Vec<TreePathBuf>> {
+        self.source.stack(top)
+    }
+
+    fn writable(&self, container: &str) -> Result<Writable> {
+        self.source.writable(container)
     }
 
     fn has_tar(&self, chain_id: ChainId) -> bool {

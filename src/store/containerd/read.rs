@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::content::{Content, LayerAt};
-use super::layout;
+use super::layout::{self, Snapshotter};
 use super::records::{Record, Records, Snapshot, records};
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::error::{Error, Place, Result};
@@ -19,8 +19,8 @@ use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, PlatformIm
 use crate::store::blob::Verified;
 use crate::store::contents::contents;
 use crate::store::manifests::{Keeper, Manifests, document};
-use crate::store::{Contents, Document, LayerContent, PackedLayer, Source};
-use crate::tree::Tree;
+use crate::store::{Contents, Document, LayerContent, PackedLayer, Source, Writable};
+use crate::tree::{Tree, TreePathBuf};
 
 /// The name of a record that keeps an image without names (moby v28
 /// daemon/containerd/soft_delete.go).
@@ -121,6 +121,15 @@ impl Containerd {
         labels.iter().filter_map(on_host).flatten().collect()
     }
 
+    fn files(&self, snapshot: &Snapshot) -> Option<TreePathBuf> {
+        Some(Snapshotter::new(&self.inventory.driver).files(snapshot.folder?))
+    }
+
+    fn no_snapshot(&self, of: &str) -> Error {
+        let place = self.tree.place(Snapshotter::new(&self.inventory.driver).snapshots().as_path());
+        Error::missing(place, format!("there is no snapshot of {of}"))
+    }
+
     /// Adds containers, which the data root knows and a containerd root does not.
     pub fn add_containers(
         &mut self,
@@ -142,6 +151,29 @@ impl Source for Containerd {
         })?;
         let snapshotter = &self.inventory.driver;
         Ok(Box::new(Content { tree: &*self.tree, snapshotter, at }))
+    }
+
+    fn stack(&self, top: ChainId) -> Result<Vec<TreePathBuf>> {
+        let stack = self.records.snapshot(top).map(|_| self.records.stack(&top.to_string()));
+        stack.ok_or_else(|| self.no_snapshot(&format!("layer {}", top.0.short()))).map(|stack| {
+            stack.into_iter().filter_map(|(_, snapshot)| self.files(snapshot)).collect()
+        })
+    }
+
+    fn writable(&self, container: &str) -> Result<Writable> {
+        let missing = || self.no_snapshot(&format!("container {container}"));
+        let stack = self.records.stack(container);
+        let (own, below) = stack.split_first().ok_or_else(missing)?;
+        let upper = self.files(own.1).ok_or_else(missing)?;
+        let is_init = |(key, _): &&(&str, &Snapshot)| *key == format!("{container}-init");
+        let init = below.first().filter(is_init);
+        let below = if init.is_some() { below.get(1..).unwrap_or_default() } else { below };
+        Ok(Writable {
+            upper,
+            init: init.and_then(|(_, snapshot)| self.files(snapshot)),
+            below: below.iter().filter_map(|(_, snapshot)| self.files(snapshot)).collect(),
+            parent: below.first().and_then(|(key, _)| key.parse().ok()),
+        })
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {

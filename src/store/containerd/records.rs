@@ -40,7 +40,9 @@ pub(super) struct Snapshot {
     pub(super) size: u64,
     /// Which folder of the snapshotter has its files.
     pub(super) folder: Option<u64>,
-    parent: Option<String>,
+    pub(super) parent: Option<String>,
+    /// Whether it will not change again: a container's does.
+    is_committed: bool,
 }
 
 pub(super) struct Record {
@@ -58,8 +60,9 @@ pub(super) struct Blob {
 
 type Decoded<T> = std::result::Result<T, DecodeError>;
 
-/// Sizes and folders of snapshots, by their names in the snapshotter's own file.
-type Usage<'a> = HashMap<&'a [u8], (u64, Option<u64>)>;
+/// Sizes and folders of snapshots and whether they are committed, by their names in the snapshotter's
+/// own file.
+type Usage<'a> = HashMap<&'a [u8], (u64, Option<u64>, bool)>;
 
 /// Reads both bolt files; one without the namespace holds nothing.
 pub(super) fn records(tree: &dyn Tree, name: &str, snapshotter: &str) -> Result<Records> {
@@ -86,36 +89,43 @@ pub(super) fn records(tree: &dyn Tree, name: &str, snapshotter: &str) -> Result<
 impl Records {
     /// Returns the snapshot of one layer, if there is one.
     pub(super) fn snapshot(&self, chain_id: ChainId) -> Option<&Snapshot> {
-        self.snapshots.get(&chain_id.to_string())
+        self.snapshots.get(&chain_id.to_string()).filter(|snapshot| snapshot.is_committed)
+    }
+
+    /// Returns the snapshot `key` and all that it stands on, the topmost first, each with its key.
+    pub(super) fn stack(&self, key: &str) -> Vec<(&str, &Snapshot)> {
+        let mut stack = Vec::new();
+        let mut next = self.snapshots.get_key_value(key);
+        // A loop of parents has no end.
+        while let Some((key, snapshot)) = next.filter(|_| stack.len() < self.snapshots.len()) {
+            stack.push((key.as_str(), snapshot));
+            next = snapshot.parent.as_ref().and_then(|key| self.snapshots.get_key_value(key));
+        }
+        stack
     }
 
     /// Returns the size of a layer's snapshot and all that it stands on. What `docker commit` made
     /// stands on the container's init snapshot too, which is no layer.
     pub(super) fn unpacked(&self, top: ChainId) -> Option<u64> {
-        let mut next = self.snapshot(top)?;
-        let mut total = next.size;
-        // As many steps as there are snapshots, lest a loop of parents be endless.
-        for _ in 0..self.snapshots.len() {
-            let Some(parent) = next.parent.as_ref().and_then(|key| self.snapshots.get(key)) else {
-                break;
-            };
-            total = total.saturating_add(parent.size);
-            next = parent;
-        }
-        Some(total)
+        self.snapshot(top)?;
+        let stack = self.stack(&top.to_string());
+        Some(stack.iter().fold(0, |total, (_, snapshot)| total.saturating_add(snapshot.size)))
     }
 }
 
-/// Returns size and folder of every committed snapshot of a `metadata.db`, by its name there.
+/// Returns what a `metadata.db` says of every snapshot that files are kept in, by its name there.
 fn usage(bytes: &[u8]) -> Decoded<Usage<'_>> {
     let db = Db::open(bytes)?;
     let mut sizes = HashMap::new();
     if let Some(snapshots) = db.root().at(&[schema::V1, schema::SNAPSHOTS])? {
         for (name, snapshot) in buckets(&snapshots)? {
-            if snapshot.get(schema::KIND)? == Some(&[schema::COMMITTED]) {
-                let folder = snapshot.get(schema::ID)?.and_then(|id| value::uvarint(id).ok());
-                sizes.insert(name, (size(&snapshot)?.unwrap_or(0), folder));
-            }
+            let is_committed = match snapshot.get(schema::KIND)? {
+                Some(&[schema::COMMITTED]) => true,
+                Some(&[schema::ACTIVE]) => false,
+                _ => continue,
+            };
+            let folder = snapshot.get(schema::ID)?.and_then(|id| value::uvarint(id).ok());
+            sizes.insert(name, (size(&snapshot)?.unwrap_or(0), folder, is_committed));
         }
     }
     Ok(sizes)
@@ -149,10 +159,10 @@ fn in_namespace(namespace: &Bucket<'_>, snapshotter: &str, usage: &Usage<'_>) ->
     if let Some(snapshots) = namespace.at(&[schema::SNAPSHOTS, snapshotter.as_bytes()])? {
         for (key, snapshot) in buckets(&snapshots)? {
             let known = snapshot.get(schema::NAME)?.and_then(|name| usage.get(name));
-            if let Some((size, folder)) = known.copied() {
+            if let Some((size, folder, is_committed)) = known.copied() {
                 let parent = text(&snapshot, schema::PARENT)?.map(str::to_owned);
                 let key = String::from_utf8_lossy(key).into_owned();
-                records.snapshots.insert(key, Snapshot { size, folder, parent });
+                records.snapshots.insert(key, Snapshot { size, folder, parent, is_committed });
             }
         }
     }

@@ -58,6 +58,9 @@ pub(super) const PARENTS: &[u8] = b"parents";
 /// `snapshots.KindCommitted`).
 pub(super) const COMMITTED: u8 = 3;
 
+/// A snapshot that a container writes to (the same: `snapshots.KindActive`).
+pub(super) const ACTIVE: u8 = 2;
+
 /// The schema of a file made from nothing: every containerd since 1.3 opens it, and 2.x brings it up
 /// to its own (containerd core/metadata/db.go).
 pub(super) const FIRST_VERSION: i64 = 3;

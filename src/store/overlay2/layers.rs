@@ -19,7 +19,7 @@ pub(super) struct Entry {
 }
 
 /// The files of a folder of layerdb hold one value each.
-const VALUE_LIMIT: u64 = 4096;
+pub(super) const VALUE_LIMIT: u64 = 4096;
 
 /// Returns the layers that a daemon would load, and what is wrong with the others.
 ///

@@ -109,6 +109,17 @@ impl Layout {
         self.image(&["layerdb", "sha256", &chain_id.hex()])
     }
 
+    /// Returns the folder of all containers.
+    pub(super) fn mounts(&self) -> TreePathBuf {
+        self.image(&["layerdb", "mounts"])
+    }
+
+    /// Returns a file of one container; nothing if `container` cannot be a folder's name.
+    pub(super) fn mount(&self, container: &str, key: &str) -> Option<TreePathBuf> {
+        let folder = self.mounts().as_path().child(container.as_bytes())?;
+        folder.as_path().child(key.as_bytes())
+    }
+
     pub(super) fn write_sets(&self) -> TreePathBuf {
         self.image(&["layerdb", "tmp"])
     }

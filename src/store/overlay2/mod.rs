@@ -3,6 +3,7 @@
 mod images;
 mod layers;
 mod layout;
+mod mounts;
 mod piece;
 mod read;
 mod readers;

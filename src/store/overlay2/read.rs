@@ -9,13 +9,14 @@ use flate2::bufread::MultiGzDecoder;
 use super::images::{self, Images};
 use super::layers::{self, Entry};
 use super::layout::Layout;
+use super::mounts::{self, Mount};
 use super::tarball::Tarball;
 use crate::digest::{BlobId, ChainId, ConfigId};
 use crate::error::{Error, Result};
 use crate::format::tar_split::Entries;
 use crate::model::{Inventory, Layer, StoreKind};
 use crate::store::blob::Verified;
-use crate::store::{Document, LayerContent, Source};
+use crate::store::{Document, LayerContent, Source, Writable};
 use crate::tree::{Tree, TreePathBuf};
 
 /// The classic store of one graph driver, its inventory read.
@@ -102,6 +103,26 @@ impl Source for Overlay2 {
             Error::corrupt(place(), format!("found `{id}`, wanted the name of a folder"))
         })?;
         Ok(Box::new(Content { store: self, chain_id, entry, files }))
+    }
+
+    fn stack(&self, top: ChainId) -> Result<Vec<TreePathBuf>> {
+        let (mut folders, mut next) = (Vec::new(), Some(top));
+        // Loading has made sure that this ends.
+        while let Some(chain_id) = next {
+            let content = self.layer(chain_id)?;
+            folders.extend(content.files().map(|(_, folder)| folder));
+            next = self.layers.get(&chain_id).and_then(|entry| entry.parent);
+        }
+        Ok(folders)
+    }
+
+    fn writable(&self, container: &str) -> Result<Writable> {
+        let Mount { mount_id, init_id, parent } =
+            mounts::read(&*self.tree, &self.layout, container)?;
+        let below = parent.map(|top| self.stack(top)).transpose()?.unwrap_or_default();
+        let files = |id: &str| self.layout.files(id).unwrap_or_default();
+        let (upper, init) = (files(&mount_id), init_id.as_deref().map(files));
+        Ok(Writable { upper, init, below, parent })
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {
