@@ -136,6 +136,14 @@ fn images_of_a_containerd_store_of_docker_26_move_back() {
 
 #[test]
 #[ignore = "needs root, debootstrap and real daemons"]
+fn images_of_a_containerd_store_of_docker_28_move_back() {
+    let back = Back::fresh(Suite::Forky);
+    back.run(&["migrate", path(&back.root), "--to", "classic", "--all", "-q"]);
+    back.judge(&back.root, Through::Tars);
+}
+
+#[test]
+#[ignore = "needs root, debootstrap and real daemons"]
 fn an_export_of_docker_28_s_containerd_store_imports_into_new_roots() {
     let back = Back::fresh(Suite::Forky);
     let [archive, classic, containerd] =
