@@ -8,6 +8,7 @@ mod carried;
 mod classic;
 mod containers;
 mod crash;
+mod diff;
 mod full_disk;
 mod host;
 mod layers;
