@@ -50,7 +50,14 @@ impl Pair {
     }
 
     /// Returns a stack of folders and the same without the topmost, to be compared.
-    fn of_stack(tree: &Arc<dyn Tree>, stack: &[TreePathBuf], name: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Missing if there is none.
+    pub(in crate::op) fn of_stack(
+        tree: &Arc<dyn Tree>,
+        stack: &[TreePathBuf],
+        name: &str,
+    ) -> Result<Self> {
         let (upper, below) = stack.split_first().ok_or_else(|| nothing(name))?;
         Ok(Self {
             old: stacked(tree, below),

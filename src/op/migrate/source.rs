@@ -3,9 +3,10 @@
 use super::Request;
 use super::index::Indexed;
 use crate::error::{Error, Place, Result};
-use crate::model::StoreKind;
-use crate::op::host::{DataRoot, Seen};
-use crate::op::transfer::Rebuilt;
+use crate::model::{Container, StoreKind};
+use crate::op::commit::Committed;
+use crate::op::host::{DataRoot, Host, Seen};
+use crate::op::transfer::{Rebuilt, Selection};
 use crate::store::{Source, Target};
 
 /// Chooses the data root, and in it the store to move from. `origin` is where they were looked for.
@@ -93,6 +94,50 @@ pub(super) fn index(request: &mut Request, seen: &mut Seen, name: &str) -> Resul
     if request.is_addition() {
         request.to = seen.here.kind;
     }
+    Ok(())
+}
+
+/// A container that is to become an image, and where it is among the data roots.
+pub(super) struct Found {
+    root: usize,
+    store: usize,
+    container: Container,
+}
+
+/// Finds the container that is to become an image, and says whether that stays in its store.
+pub(super) fn container(host: &Host, request: &mut Request) -> Result<Option<Found>> {
+    let Some(commit) = &mut request.commit else { return Ok(None) };
+    let at = host.container(&commit.container)?;
+    at.source()?;
+    let is = |seen: &Seen| at.seen.is_some_and(|wanted| std::ptr::eq(wanted, seen));
+    let root = host.roots.iter().position(|root| std::ptr::eq(root, at.root));
+    let store = at.root.stores.iter().position(is);
+    let (Some(root), Some(store)) = (root, store) else { return Ok(None) };
+    let kind = at.root.stores[store].here.kind;
+    let is_elsewhere = request.into.is_some() || request.stream.is_some();
+    // Nothing else is said where it goes.
+    if !is_elsewhere && request.to.is_carried() {
+        request.to = kind;
+    }
+    commit.in_place = !is_elsewhere && request.to == kind;
+    Ok(Some(Found { root, store, container: at.container.clone() }))
+}
+
+/// Returns the root and the store that a container is in.
+pub(super) fn take_root(roots: Vec<DataRoot>, found: &Found) -> Result<(DataRoot, usize)> {
+    let root = roots.into_iter().nth(found.root);
+    let root = root.ok_or_else(|| Error::missing(Place::default(), "no root"))?;
+    Ok((root, found.store))
+}
+
+/// Puts the image that a container becomes in the place of what `seen` holds: that is what moves then.
+pub(super) fn commit(request: &mut Request, seen: &mut Seen, found: &Found) -> Result<()> {
+    let Some(commit) = &request.commit else { return Ok(()) };
+    let facts = (&request.platform, request.writing.now);
+    let source = take(seen)?;
+    let committed = Committed::new(source, &seen.here.tree, &found.container, commit, facts)?;
+    seen.here.source = Some(Box::new(committed));
+    (request.options.selection, request.options.tell_rest) = (Selection::default(), false);
     Ok(())
 }
 
