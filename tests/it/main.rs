@@ -6,6 +6,7 @@ mod again;
 mod bad_input;
 mod carried;
 mod classic;
+mod commit;
 mod containers;
 mod crash;
 mod diff;

@@ -89,7 +89,9 @@ impl Committed {
             inventory.layers.entry(*chain_id).or_insert(known);
         }
         let parent = base_config.filter(|_| commit.in_place).map(|id| id.0);
-        let image = image(name, &bytes, layers, parent)?;
+        let sizes = ChainId::chain(&layers).into_iter().filter_map(|id| inventory.layers.get(&id));
+        let size = sizes.fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
+        let image = image(name, &bytes, (layers, size), parent)?;
         let config = (BlobId(image.id), bytes);
         inventory.images = vec![image];
         Ok(Self { source, inventory, layer, config, told })
@@ -167,7 +169,7 @@ fn refuse_if_torn(container: &Container, force: bool) -> Result<()> {
 fn image(
     name: Reference,
     bytes: &[u8],
-    layers: Vec<DiffId>,
+    (layers, unpacked_size): (Vec<DiffId>, u64),
     parent: Option<Digest>,
 ) -> Result<Image> {
     let config: ImageConfig = decode(bytes).map_err(|error| error.at(Place::default()))?;
@@ -184,7 +186,7 @@ fn image(
             layers,
             present: true,
             content_size: 0,
-            unpacked_size: 0,
+            unpacked_size,
         }],
         best: Some(0),
         parent,
