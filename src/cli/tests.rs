@@ -132,7 +132,7 @@ fn a_migration_shows_its_plan_then_its_outcome() {
 fn a_difference_is_a_letter_and_a_path_that_a_terminal_can_bear() {
     let (exit, out, err) = tranship("diff web", &Sample::default());
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
-    assert_eq!(out, "C /etc\nC /etc/motd\nA /etc/new\\x1b[2J\nD /old\n");
+    assert_eq!(out, "C /etc\nC /etc/motd\nA /etc/new\\u{1b}[2J\nD /old\n");
     let (_, out, _) = tranship("diff web -v", &Sample::default());
     assert!(out.contains("C /etc/motd   size 9 → 4, mode 0600 → 0644\n"), "{out}");
     for words in ["diff a b c", "diff a b --layer", "commit web"] {

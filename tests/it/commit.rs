@@ -108,8 +108,10 @@ fn what_a_container_changed_is_the_layer_on_top() {
         assert!(made.done.outcome.failed.is_empty() && made.losses.is_empty(), "{root}");
         let top = made.layers.last().expect("a layer");
         let names: Vec<_> = top.keys().map(String::as_str).collect();
-        for name in ["data", "deep/er/link", "srv/added", "srv/drop/.wh.new", "srv/keep/a"] {
-            assert!(names.iter().any(|one| one.trim_end_matches('/') == name), "{root}: {names:?}");
+        // Each daemon has its own way to say that a folder was emptied.
+        let gone = if root == "classic-28" { "srv/drop/.wh..wh..opq" } else { "srv/drop/.wh.new" };
+        for name in ["data/", "deep/er/link", "srv/added", "srv/drop/o", gone, "srv/keep/a"] {
+            assert!(names.contains(&name), "{root}: {names:?}");
         }
         let config = &made.config;
         assert_eq!(config["config"]["Cmd"], serde_json::json!(["sh"]), "{root}");
@@ -145,10 +147,20 @@ fn the_same_container_gives_the_same_image() {
 }
 
 #[test]
-fn a_container_whose_image_is_gone_is_told_so() {
-    let made = made("classic-28", commit("removed-image")).expect("its layers are there");
-    assert!(made.losses.iter().any(|what| what.contains("is gone")), "{:?}", made.losses);
-    assert!(made.layers.last().expect("a layer").contains_key("srv/gone"));
+fn a_container_whose_image_has_no_name_any_more_becomes_one() {
+    for root in ["classic-28", "containerd-28"] {
+        let made = made(root, commit("removed-image")).expect("its layers are there");
+        assert!(made.losses.is_empty(), "{root}: {:?}", made.losses);
+        assert!(made.layers.last().expect("a layer").contains_key("srv/gone"), "{root}");
+    }
+}
+
+#[test]
+fn an_archive_is_not_added_to() {
+    let request =
+        Request { into: None, ..request("classic-28", commit("changed"), PathBuf::new()) };
+    let error = prepare(request).map(drop).expect_err("an archive is only read");
+    assert!(error.advice().is_some_and(|hint| hint.contains("`-o")), "{error}");
 }
 
 #[test]

@@ -166,3 +166,79 @@ fn deleted(old: Metadata) -> Metadata {
         ..old
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Attributes, Memory, Sink, path, write};
+
+    fn writable(tree: Memory) -> (Arc<dyn Tree>, Writable) {
+        let at = |name: &str| path(name).to_owned();
+        let below = vec![at("low")];
+        (Arc::new(tree), Writable { upper: at("up"), init: None, below, parent: None })
+    }
+
+    fn names(tree: &Arc<dyn Tree>, writable: &Writable, kind: StoreKind) -> Vec<String> {
+        let made = Made::of(tree, writable, kind, "c").expect("sound");
+        let mut tar = ::tar::Archive::new(made.tar().expect("sound"));
+        let entries = tar.entries().expect("a tar").map(|entry| {
+            let entry = entry.expect("a sound tar");
+            let link =
+                entry.link_name_bytes().map(|link| String::from_utf8_lossy(&link).into_owned());
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            link.map_or(name.clone(), |link| format!("{name} -> {link}"))
+        });
+        entries.collect()
+    }
+
+    #[test]
+    fn a_name_that_did_not_change_comes_as_a_link_after_one_that_did() {
+        let tree = Memory::new();
+        for folder in ["low", "low/d", "low/s", "up", "up/d", "up/s"] {
+            tree.make_dir(path(folder), 0o755).expect("new");
+        }
+        let old =
+            Attributes { mtime: Some(Time { seconds: 5, nanos: 7 }), ..Attributes::root(0o644) };
+        for file in ["low/d/old", "up/d/old"] {
+            write(&tree, path(file), 0o644, b"x").expect("new");
+            tree.set_attributes(path(file), &old).expect("it is there");
+        }
+        tree.link(path("up/d/old"), path("up/s/new")).expect("new");
+        tree.link(path("up/d/old"), path("up/a")).expect("new");
+        let (tree, writable) = writable(tree);
+        let found = names(&tree, &writable, StoreKind::Containerd);
+        assert_eq!(found, ["a", "d/", "d/old -> a", "s/", "s/new -> a"]);
+        let found = names(&tree, &writable, StoreKind::Classic);
+        assert_eq!(found, ["a", "d/", "d/old -> a", "s/", "s/new -> a"]);
+    }
+
+    #[test]
+    fn a_moved_folder_is_told_whole() {
+        let tree = Memory::new();
+        for folder in ["low", "low/a", "up", "up/b"] {
+            tree.make_dir(path(folder), 0o755).expect("new");
+        }
+        write(&tree, path("low/a/x"), 0o644, b"x").expect("new");
+        let marks = [(b"trusted.overlay.redirect".to_vec(), b"a".to_vec())];
+        let marks = Attributes { xattrs: marks.into(), ..Attributes::root(0o755) };
+        tree.finish_dir(path("up/b"), &marks).expect("it is there");
+        let whiteout = crate::tree::Special::Char(0, 0);
+        tree.put(path("up/a"), &whiteout, &Attributes::root(0)).expect("new");
+        let (tree, writable) = writable(tree);
+        for kind in [StoreKind::Classic, StoreKind::Containerd] {
+            assert_eq!(names(&tree, &writable, kind), [".wh.a", "b/", "b/x"]);
+        }
+    }
+
+    #[test]
+    fn what_changed_nothing_makes_no_layer() {
+        let tree = Memory::new();
+        for folder in ["low", "low/d", "up"] {
+            tree.make_dir(path(folder), 0o755).expect("new");
+        }
+        let (tree, writable) = writable(tree);
+        for kind in [StoreKind::Classic, StoreKind::Containerd] {
+            assert!(Layer::of(&tree, &writable, kind, "c").expect("sound").is_none());
+        }
+    }
+}

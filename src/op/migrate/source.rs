@@ -8,6 +8,7 @@ use crate::op::commit::Committed;
 use crate::op::host::{DataRoot, Host, Seen};
 use crate::op::transfer::{Rebuilt, Selection};
 use crate::store::{Source, Target};
+use crate::tree::TreePath;
 
 /// Chooses the data root, and in it the store to move from. `origin` is where they were looked for.
 pub(super) fn choose(
@@ -115,6 +116,11 @@ pub(super) fn container(host: &Host, request: &mut Request) -> Result<Option<Fou
     let (Some(root), Some(store)) = (root, store) else { return Ok(None) };
     let kind = at.root.stores[store].here.kind;
     let is_elsewhere = request.into.is_some() || request.stream.is_some();
+    if !is_elsewhere && host.tree.live(TreePath::ROOT).is_none() {
+        let place = Place::new(at.root.place.clone(), "");
+        return Err(Error::unsupported(place, "an archive is only read")
+            .hint("write the image elsewhere: `-o image.tar`"));
+    }
     // Nothing else is said where it goes.
     if !is_elsewhere && request.to.is_carried() {
         request.to = kind;
