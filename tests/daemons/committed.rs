@@ -17,7 +17,7 @@ const ODD: &str = "set -e
     cp /bin/busybox /bin/other; rm /bin/other
     mkdir -p /deep/er/est /etc; echo new > /deep/file; ln /deep/file /a-link; ln /deep/file /z-link
     ln -s nowhere /deep/sym; mkfifo /deep/fifo; mknod /deep/null c 1 3; chmod 4755 /deep/file
-    chown 3:4 /deep/sym; touch -d @1000000000 /deep/er
+    chown -h 3:4 /deep/sym; touch -d @1000000000 /deep/er
     echo long > /deep/$(printf '%0150d' 1)
     rm -r /srv; mkdir /srv; echo z > /srv/z; chmod 1777 /srv";
 
@@ -128,7 +128,9 @@ fn members(daemon: &Daemon, root: &Path, image: &str) -> Vec<String> {
             (entry.header().clone(), entry.link_name_bytes().map(|l| l.into_owned()));
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let owner = (header.uid().ok(), header.gid().ok(), header.mode().ok(), header.mtime().ok());
-        let device = (header.device_major().ok().flatten(), header.device_minor().ok().flatten());
+        // Go writes zeros where there is no device, and others nothing.
+        let device = [header.device_major(), header.device_minor()];
+        let device = device.map(|number| number.ok().flatten().unwrap_or(0));
         let kind = header.entry_type();
         format!("{name} {kind:?} {owner:?} {device:?} {link:?} {records:?} {}", Digest::of(&bytes))
     })
