@@ -54,11 +54,11 @@ pub(crate) struct Args {
     format: Format,
 
     /// Say what was done, for the image's history
-    #[arg(short, long, value_name = "TEXT", default_value = "")]
+    #[arg(short, long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     message: String,
 
     /// Say who did it
-    #[arg(short, long, value_name = "NAME", default_value = "")]
+    #[arg(short, long, value_name = "NAME", default_value = "", hide_default_value = true)]
     author: String,
 
     /// Change what containers of the image run; may be given more than once

@@ -115,6 +115,13 @@ pub(super) fn container(host: &Host, request: &mut Request) -> Result<Option<Fou
     let store = at.root.stores.iter().position(is);
     let (Some(root), Some(store)) = (root, store) else { return Ok(None) };
     let kind = at.root.stores[store].here.kind;
+    if kind == StoreKind::Classic && is_remapped(&at.root.place) {
+        let place = Place::new(at.root.place.clone(), "");
+        let what =
+            "this data root is of a daemon with `userns-remap`: its files have shifted owners";
+        return Err(Error::unsupported(place, what)
+            .hint("have that daemon make the image: `docker commit`"));
+    }
     let is_elsewhere = request.into.is_some() || request.stream.is_some();
     if !is_elsewhere && host.tree.live(TreePath::ROOT).is_none() {
         let place = Place::new(at.root.place.clone(), "");
@@ -127,6 +134,14 @@ pub(super) fn container(host: &Host, request: &mut Request) -> Result<Option<Fou
     }
     commit.in_place = !is_elsewhere && request.to == kind;
     Ok(Some(Found { root, store, container: at.container.clone() }))
+}
+
+/// Returns whether a data root is called as dockerd calls those of remapped users: `100000.100000`
+/// (moby v28 daemon/daemon_unix.go setupDaemonRoot).
+fn is_remapped(place: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let name = place.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+    name.split_once('.').is_some_and(|(uid, gid)| is_number(uid) && is_number(gid))
 }
 
 /// Returns the root and the store that a container is in.
@@ -158,4 +173,22 @@ fn take(seen: &mut Seen) -> Result<Box<dyn Source>> {
     seen.here.source.take().ok_or_else(|| {
         Error::unsupported(Place::new(seen.here.place.clone(), ""), "the store cannot be read")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remapped_root_is_known_by_its_name() {
+        for (place, is) in [
+            ("/var/lib/docker/100000.100000", true),
+            ("old.tar:/100000.65536/", true),
+            ("/var/lib/docker", false),
+            ("/mnt/1.2.3", false),
+            ("/mnt/28.", false),
+        ] {
+            assert_eq!(is_remapped(place), is, "{place}");
+        }
+    }
 }
