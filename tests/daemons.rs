@@ -9,6 +9,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests look at real files and run commands")]
 
+#[path = "daemons/committed.rs"]
+mod committed;
 #[path = "daemons/exported.rs"]
 mod exported;
 #[path = "daemons/imported.rs"]

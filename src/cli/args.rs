@@ -11,7 +11,9 @@ use crate::cli::exit::Exit;
 use crate::cli::ops::Where;
 use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
-use crate::cli::{apply, completions, export, images, import, index, migrate, run, status};
+use crate::cli::{
+    apply, commit, completions, diff, export, images, import, index, migrate, run, status,
+};
 use crate::error::Result;
 
 /// Move container images between Docker's two on-disk stores, with every daemon stopped
@@ -28,6 +30,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Status(status::Args),
     Images(images::Args),
+    Diff(diff::Args),
+    Commit(commit::Args),
     Migrate(migrate::Args),
     Export(export::Args),
     Import(import::Args),
@@ -127,7 +131,11 @@ pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) 
         all.extend(PathCompleter::any().complete(current));
         all
     });
-    ["migrate", "export"].iter().fold(Cli::command(), |command, verb| {
+    let command = ["diff", "commit"].iter().fold(Cli::command(), |command, verb| {
+        let either = paths_and_images.clone();
+        command.mut_subcommand(verb, |verb| verb.mut_arg("targets", |arg| arg.add(either)))
+    });
+    ["migrate", "export"].iter().fold(command, |command, verb| {
         let (paths_and_images, images) = (paths_and_images.clone(), images.clone());
         command.mut_subcommand(verb, |verb| {
             verb.mut_arg("targets", |arg| arg.add(paths_and_images))
@@ -169,6 +177,9 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].get_value(), "tiny/base:1");
         let mut command = completing(&["tranship".into()], |_| vec!["tiny/base:1".into()]);
+        let words = ["tranship", "diff", "ti"].map(Into::into).to_vec();
+        let found = clap_complete::engine::complete(&mut command, words, 2, None);
+        assert!(found.expect("no file is read").iter().any(|c| c.get_value() == "tiny/base:1"));
         let words = ["tranship", "migrate", "ti"].map(Into::into).to_vec();
         let found = clap_complete::engine::complete(&mut command, words, 2, None);
         let found = found.expect("completion reads no file here");

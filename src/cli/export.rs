@@ -136,6 +136,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         to: StoreKind::Layout,
         names: Vec::new(),
         index: None,
+        commit: None,
         form,
         images: names(images)?,
         exclude: args.exclude.clone(),

@@ -114,6 +114,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         from: None,
         to: args.to.kind(),
         index: None,
+        commit: None,
         form: Form::Oci,
         images: names(&args.images)?,
         names: args.name.clone(),

@@ -70,6 +70,7 @@ fn request(args: &Args) -> MigrateRequest {
         from: None,
         to: StoreKind::Layout,
         index: Some(args.name.clone()),
+        commit: None,
         form: Form::Docker,
         images: args.images.clone(),
         names: Vec::new(),

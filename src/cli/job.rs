@@ -216,6 +216,7 @@ impl Settings {
             from: self.from.map(To::kind),
             to: to.kind(),
             index: None,
+            commit: None,
             form: if is_layout && format == Format::Docker { Form::Docker } else { Form::Oci },
             images: self.images.unwrap_or_default(),
             names: names.collect::<std::result::Result<_, _>>()?,

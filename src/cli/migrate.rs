@@ -155,6 +155,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         to: args.to.kind(),
         names: Vec::new(),
         index: None,
+        commit: None,
         form: Form::Oci,
         images: names(images)?,
         exclude: args.exclude.clone(),

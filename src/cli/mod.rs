@@ -3,7 +3,9 @@
 mod apply;
 mod args;
 mod carry;
+mod commit;
 mod completions;
+mod diff;
 pub mod exit;
 mod export;
 mod file;
@@ -86,6 +88,8 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
     let exit = match &cli.verb {
         Verb::Status(args) => status::run(args, ui, ops),
         Verb::Images(args) => images::run(args, ui, ops),
+        Verb::Commit(args) => commit::run(args, ui, ops),
+        Verb::Diff(args) => diff::run(args, ui, ops),
         Verb::Migrate(args) => migrate::run(args, ui, ops),
         Verb::Export(args) => export::run(args, ui, ops),
         Verb::Import(args) => import::run(args, ui, ops),

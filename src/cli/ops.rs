@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::images::ImageRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
@@ -14,6 +15,7 @@ use crate::cli::rows::{FindingRow, StoreKind};
 use crate::cli::spelled;
 use crate::error::{Error, Place, Result};
 use crate::format::oci::Platform;
+use crate::op::commit::Commit;
 use crate::store::{Form, Progress};
 
 /// Where to look.
@@ -85,6 +87,9 @@ pub struct MigrateRequest {
     pub to: StoreKind,
     /// The name of an index to make of the images.
     pub index: Option<String>,
+    /// A container to make an image of.
+    #[serde(skip)]
+    pub commit: Option<Commit>,
     /// For whom a layout is written, if that is the target.
     pub form: Form,
     /// The images to move, by name or ID; all if empty.
@@ -149,6 +154,23 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
         .map_err(|error| Error::io(Place::new(path.display().to_string(), ""), error))
 }
 
+/// What to compare, and what to tell of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiffRequest {
+    /// Where both are.
+    pub at: Where,
+    /// A container or image, and the kind of store an image is in.
+    pub one: (String, Option<StoreKind>),
+    /// What it is compared with, if that is not what it stands on.
+    pub other: Option<(String, Option<StoreKind>)>,
+    /// Whether the topmost layer of an image is wanted.
+    pub layer: bool,
+    /// Whether to tell what of each path is different.
+    pub details: bool,
+    /// Whether to tell the digests of files.
+    pub digests: bool,
+}
+
 /// The images of one or more stores, and what was found while reading them.
 #[derive(Clone, Debug, Default)]
 pub struct Images {
@@ -165,6 +187,9 @@ pub trait Ops {
 
     /// Reads the images of every store at `at`.
     fn images(&self, at: &Where) -> Result<Images>;
+
+    /// Compares two trees of files.
+    fn diff(&self, request: &DiffRequest) -> Result<Vec<ChangeRow>>;
 
     /// Plans a migration or an export; writes nothing.
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>>;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Snapshots, Where};
 use crate::cli::rows::StoreKind;
+use crate::cli::rows::diff::{self, ChangeKind, FileType};
 use crate::cli::rows::images::{AttestationRow, ImageRow, PlatformRow};
 use crate::cli::rows::migrate::{
     Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
@@ -129,6 +130,28 @@ pub(crate) fn status() -> Status {
     }
 }
 
+/// What a container changed.
+pub(crate) fn changes(details: bool) -> Vec<diff::ChangeRow> {
+    let row = |kind, path: &str, r#type, changed: &[&str]| diff::ChangeRow {
+        path: path.into(),
+        kind,
+        r#type,
+        size: 4,
+        mode: "0644".into(),
+        uid: 0,
+        gid: 0,
+        mtime: "2026-11-20T17:27:41Z".parse().ok(),
+        sha256: None,
+        changed: changed.iter().filter(|_| details).map(|text| (*text).into()).collect(),
+    };
+    vec![
+        row(ChangeKind::C, "/etc", FileType::Directory, &[]),
+        row(ChangeKind::C, "/etc/motd", FileType::File, &["size 9 → 4", "mode 0600 → 0644"]),
+        row(ChangeKind::A, "/etc/new\u{1b}[2J", FileType::File, &[]),
+        row(ChangeKind::D, "/old", FileType::Link, &[]),
+    ]
+}
+
 /// What asks for the plan that [`migration`] is.
 pub(crate) fn request() -> MigrateRequest {
     MigrateRequest {
@@ -136,6 +159,7 @@ pub(crate) fn request() -> MigrateRequest {
         from: Some(StoreKind::Classic),
         to: StoreKind::Containerd,
         index: None,
+        commit: None,
         form: Form::Oci,
         images: vec!["weird:1".into()],
         names: vec![(None, "new:1".into()), (Some("weird:1".into()), "new:2".into())],

@@ -1,5 +1,6 @@
 use super::*;
-use crate::cli::ops::{Images, MigrateRequest, Prepared, Where};
+use crate::cli::ops::{DiffRequest, Images, MigrateRequest, Prepared, Where};
+use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
@@ -36,6 +37,10 @@ impl Ops for Sample {
             Some(_) => Err(Error::refused("dockerd is running").hint("stop it")),
             None => Ok(Images { rows: sample::images(), findings: self.findings() }),
         }
+    }
+
+    fn diff(&self, request: &DiffRequest) -> Result<Vec<ChangeRow>> {
+        Ok(sample::changes(request.details))
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
@@ -80,7 +85,9 @@ fn tranship(words: &str, ops: &Sample) -> (Exit, String, String) {
 
 #[test]
 fn every_verb_speaks_json_on_stdout_and_nothing_else() {
-    for words in ["status --json", "images --json", "migrate --to containerd -n --json"] {
+    for words in
+        ["status --json", "images --json", "diff web --json", "migrate --to containerd -n --json"]
+    {
         let (exit, out, err) = tranship(words, &Sample::default());
         assert_eq!((exit, err.as_str()), (Exit::Done, ""), "{words}");
         assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{words}: {out}");
@@ -119,6 +126,20 @@ fn a_migration_shows_its_plan_then_its_outcome() {
     assert!(out.contains("this was a dry run"), "{out}");
     let quiet = tranship("migrate --to containerd -q", &Sample::default());
     assert_eq!(quiet, (Exit::Done, String::new(), String::new()));
+}
+
+#[test]
+fn a_difference_is_a_letter_and_a_path_that_a_terminal_can_bear() {
+    let (exit, out, err) = tranship("diff web", &Sample::default());
+    assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+    assert_eq!(out, "C /etc\nC /etc/motd\nA /etc/new\\u{1b}[2J\nD /old\n");
+    let (_, out, _) = tranship("diff web -v", &Sample::default());
+    assert!(out.contains("C /etc/motd   size 9 → 4, mode 0600 → 0644\n"), "{out}");
+    for words in ["diff a b c", "diff a b --layer", "commit web"] {
+        let (exit, out, err) = tranship(words, &Sample::default());
+        assert_eq!((exit, out.as_str()), (Exit::Refused, ""), "{words}");
+        assert!(err.starts_with("error: "), "{words}: {err}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What tranship does with stores. No operation names a store's kind: it has a source and a target.
 
+pub mod commit;
+pub mod diff;
 pub mod host;
 pub mod migrate;
 pub mod transfer;

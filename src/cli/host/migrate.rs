@@ -72,6 +72,7 @@ fn library_request(request: &MigrateRequest) -> Request {
         from: request.from,
         to: request.to,
         index: request.index.clone(),
+        commit: request.commit.clone(),
         options: Options {
             selection,
             names: request.names.clone(),
@@ -83,7 +84,7 @@ fn library_request(request: &MigrateRequest) -> Request {
             can_share,
             rebuild_missing: request.rebuild_missing,
             // Nobody expects an export to take all.
-            tell_rest: request.to != StoreKind::Layout,
+            tell_rest: request.to != StoreKind::Layout && request.commit.is_none(),
         },
         writing: Writing { compression, snapshots, form: request.form, now: now() },
         into: request.into.clone(),
@@ -244,7 +245,8 @@ fn next_steps(
         steps.push(start);
         return steps;
     }
-    if request.to_stdout || (request.index.is_some() && request.into.is_none()) {
+    let is_added = request.index.is_some() || done.is_in_place;
+    if request.to_stdout || (is_added && request.into.is_none()) {
         return Vec::new();
     }
     if let Some(into) = &request.into {

@@ -1,11 +1,13 @@
 //! The library's answers, in rows.
 
+mod diff;
 mod images;
 mod migrate;
 mod status;
 
-use crate::cli::ops::{Images, MigrateRequest, Ops, Prepared, Where};
+use crate::cli::ops::{DiffRequest, Images, MigrateRequest, Ops, Prepared, Where};
 use crate::cli::rows::FindingRow;
+use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::status::Status;
 use crate::error::Result;
 use crate::format::oci::Platform;
@@ -23,6 +25,10 @@ impl Ops for Host {
 
     fn images(&self, at: &Where) -> Result<Images> {
         Ok(images::rows(&survey(at)?))
+    }
+
+    fn diff(&self, request: &DiffRequest) -> Result<Vec<ChangeRow>> {
+        diff::rows(request)
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod diff;
 pub mod images;
 pub mod migrate;
 pub mod plan;
@@ -58,6 +59,7 @@ mod tests {
 
     #[test]
     fn the_committed_schemas_are_those_of_the_rows() {
+        assert_schema::<diff::ChangeList>("diff.json", include_str!("../schema/diff.json"));
         assert_schema::<images::ImageList>("images.json", include_str!("../schema/images.json"));
         assert_schema::<status::Status>("status.json", include_str!("../schema/status.json"));
         assert_schema::<migrate::Migration>("migrate.json", include_str!("../schema/migrate.json"));

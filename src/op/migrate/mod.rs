@@ -16,6 +16,7 @@ use crate::digest::BlobId;
 use crate::error::{Error, Place, Result};
 use crate::format::oci::Platform;
 use crate::model::{Inventory, StoreKind};
+use crate::op::commit::Commit;
 use crate::op::host::{self, ConfigFile, DataRoot, Known, Seen, Stopped};
 use crate::op::transfer::{self, Options, Originals, Outcome, Plan};
 use crate::store::Progress;
@@ -41,6 +42,9 @@ pub struct Request {
     pub to: StoreKind,
     /// The name of an index to make of the images; without another place, in the store they are in.
     pub index: Option<String>,
+    /// A container that becomes an image, which alone moves; without another place, to the store that the
+    /// container is in.
+    pub commit: Option<Commit>,
     /// Which images, and what happens to names that are taken.
     pub options: Options,
     /// How the target is written.
@@ -86,12 +90,15 @@ pub struct Done {
     pub outcome: Outcome,
     /// What was changed in the daemon's configuration, if that was wished for.
     pub switched: Option<Switched>,
+    /// Whether it went to the very store that it came from.
+    pub is_in_place: bool,
 }
 
 impl Request {
     /// Returns whether what is made goes to the very store that it is made of.
     fn is_addition(&self) -> bool {
-        self.index.is_some() && self.into.is_none()
+        let is_in_place = self.commit.as_ref().is_some_and(|commit| commit.in_place);
+        is_in_place || self.index.is_some() && self.into.is_none()
     }
 }
 
@@ -119,7 +126,14 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     let opened = host::open(request.at.as_deref())?;
     let known = known(&request)?;
     let host = host::survey(&opened, &known)?;
-    let (mut root, source) = source::choose(host.roots, &request, opened.tree.origin())?;
+    let committed = source::container(&host, &mut request)?;
+    let (mut root, source) = match &committed {
+        Some(found) => source::take_root(host.roots, found)?,
+        None => source::choose(host.roots, &request, opened.tree.origin())?,
+    };
+    if let Some(found) = committed {
+        source::commit(&mut request, &mut root.stores[source], &found)?;
+    }
     if let Some(name) = request.index.clone() {
         source::index(&mut request, &mut root.stores[source], &name)?;
     }
@@ -280,7 +294,8 @@ impl Prepared {
             true => Some(switch::switch(&self.request, &self.root)?),
             false => None,
         };
-        Ok(Done { outcome, switched })
+        let is_in_place = self.request.is_addition();
+        Ok(Done { outcome, switched, is_in_place })
     }
 }
 

@@ -92,6 +92,9 @@ pub(super) fn destination(
 }
 
 fn dir(live: &os::Root, inner: &TreePathBuf) -> PathBuf {
+    if inner.as_path().is_root() {
+        return live.path().to_owned();
+    }
     live.path().join(os::path_of(inner.as_path().as_bytes()))
 }
 

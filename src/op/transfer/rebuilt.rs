@@ -14,7 +14,7 @@ use crate::format::oci::ImageConfig;
 use crate::format::raw::decode;
 use crate::model::{Finding, Image, Inventory, Layer, PlatformImage, Severity};
 use crate::store::blob::{self, Verified};
-use crate::store::retar::Retar;
+use crate::store::retar::{Keeping, Retar};
 use crate::store::{
     Compression, Contents, Document, LayerContent, PackedLayer, Source, Target, Writable,
 };
@@ -122,7 +122,7 @@ impl Rebuilt {
         }
         let content = self.source.layer(chain_id)?;
         let (tree, folder) = files(&*content, chain_id)?;
-        let mut tar = BufReader::new(Retar::new(tree, folder.as_path())?);
+        let mut tar = BufReader::new(Retar::new(tree, folder.as_path(), Keeping::All)?);
         let hashed = blob::compress(&mut tar, &mut io::sink(), Compression::None, &mut |_| Ok(()));
         let (blob, _) = hashed.map_err(|error| from_io(error, || tree.place(folder.as_path())))?;
         let made = DiffId(blob.0);
@@ -266,7 +266,7 @@ struct Made<'a> {
 impl LayerContent for Made<'_> {
     fn tar(&self) -> Result<Box<dyn BufRead + Send + '_>> {
         let (tree, folder) = files(&*self.content, self.chain_id)?;
-        let tar = BufReader::new(Retar::new(tree, folder.as_path())?);
+        let tar = BufReader::new(Retar::new(tree, folder.as_path(), Keeping::All)?);
         Ok(Box::new(Verified::new(tar, self.diff_id.0, tree.place(folder.as_path()))))
     }
 

@@ -1,4 +1,5 @@
-//! A layer's tar made anew of its unpacked files, where the tar that they came from is gone.
+//! A layer's tar made of unpacked files: anew, where the tar that they came from is gone, or of what a
+//! container changed.
 //!
 //! It is never the old one: what a file system does not keep (the order of the members, names of users,
 //! how headers were written) is lost. The same files give the same bytes.
@@ -11,19 +12,32 @@ use crate::error::{Error, Result, from_io};
 use crate::format::overlay::{Dialect, Mark, OPAQUE_NAME, Opaque, TarName, whiteout_name};
 use crate::format::tar::BLOCK;
 use crate::tree::member::{Body, append};
-use crate::tree::{Attributes, Kind, Metadata, Tree, TreePath, TreePathBuf, Xattrs, walk};
+use crate::tree::{Attributes, Kind, Metadata, Time, Tree, TreePath, TreePathBuf, Xattrs, walk};
 
 /// Docker's own mode for the member that stands for a deleted name (moby v28
 /// vendor/github.com/moby/go-archive/archive_linux.go ConvertWrite).
 const WHITEOUT_MODE: u16 = 0o600;
 
+/// What of the files comes into a tar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// All that a tar can hold.
+    All,
+    /// What `docker commit` takes from a graph driver: whole seconds, and of the extended attributes the
+    /// capabilities (moby v28 vendor/github.com/moby/go-archive/archive.go, archive_linux.go).
+    Dockerd,
+    /// What containerd takes: the same, with marks of deleted names that have no attributes at all
+    /// (containerd v2 pkg/archive/tar.go ChangeWriter).
+    Containerd,
+}
+
 /// Reads the tar of a folder in overlayfs form, header by header and file by file.
 ///
-/// Members come as dockerd writes them, each folder before what it holds and names in byte order; but
-/// all extended attributes and whole times come along, where dockerd keeps only a few.
+/// Members come as dockerd writes them, each folder before what it holds and names in byte order.
 pub struct Retar<'a> {
     tree: &'a dyn Tree,
     root: TreePathBuf,
+    keeping: Keeping,
     entries: vec::IntoIter<(TreePathBuf, Metadata)>,
     /// The members that files with several names have already, by inode.
     first: HashMap<u64, Vec<u8>>,
@@ -61,7 +75,7 @@ impl<'a> Retar<'a> {
     ///
     /// # Errors
     /// What the tree says.
-    pub fn new(tree: &'a dyn Tree, root: TreePath<'_>) -> Result<Self> {
+    pub fn new(tree: &'a dyn Tree, root: TreePath<'_>, keeping: Keeping) -> Result<Self> {
         let mut entries = Vec::new();
         walk(tree, root, &mut |path, entry| {
             if entry.metadata.kind != Kind::Socket {
@@ -69,21 +83,29 @@ impl<'a> Retar<'a> {
             }
             Ok(true)
         })?;
-        let mut new = Self {
+        let mut new = Self::of(tree, entries, keeping);
+        new.root = root.to_owned();
+        let top = new.marked(root, &tree.stat(root)?)?;
+        if top.is_opaque {
+            new.put_opaque(root, TreePath::ROOT, top.attributes)?;
+        }
+        Ok(new)
+    }
+
+    /// Returns the tar of these files of a tree, in their order.
+    #[must_use]
+    pub fn of(tree: &'a dyn Tree, entries: Vec<(TreePathBuf, Metadata)>, keeping: Keeping) -> Self {
+        Self {
             tree,
-            root: root.to_owned(),
+            root: TreePathBuf::default(),
+            keeping,
             entries: entries.into_iter(),
             first: HashMap::new(),
             builder: ::tar::Builder::new(Vec::new()),
             used: 0,
             file: None,
             ended: false,
-        };
-        let top = new.marked(root, &tree.stat(root)?)?;
-        if top.is_opaque {
-            new.put_opaque(root, TreePath::ROOT, top.attributes)?;
         }
-        Ok(new)
     }
 
     /// Puts the next member, or the end, into the builder's buffer.
@@ -105,7 +127,8 @@ impl<'a> Retar<'a> {
         match metadata.kind {
             _ if marked.is_whiteout => {
                 let name = in_folder(folder, &whiteout_name(name));
-                let attributes = Attributes { mode: WHITEOUT_MODE, ..plain(marked.attributes) };
+                let mode = if self.keeping == Keeping::Containerd { 0 } else { WHITEOUT_MODE };
+                let attributes = Attributes { mode, ..plain(marked.attributes) };
                 self.put(path, &name, Body::Sized(0), &attributes)
             }
             Kind::Dir => self.put_dir(path, below, marked),
@@ -128,7 +151,10 @@ impl<'a> Retar<'a> {
         below: TreePath<'_>,
         of: Attributes,
     ) -> Result<()> {
-        let attributes = Attributes { mode: of.mode & 0o777, ..plain(of) };
+        let mut attributes = Attributes { mode: of.mode & 0o777, ..plain(of) };
+        if self.keeping != Keeping::All {
+            attributes.mtime = Some(Time::default());
+        }
         self.put(path, &in_folder(below, OPAQUE_NAME), Body::Sized(0), &attributes)
     }
 
@@ -179,7 +205,9 @@ impl<'a> Retar<'a> {
 
     /// Tells what overlayfs noted from what the file itself has.
     fn marked(&self, path: TreePath<'_>, metadata: &Metadata) -> Result<Marked> {
-        let mut xattrs: Xattrs = self.tree.xattrs(path)?;
+        // What a list names as deleted need not be in the tree.
+        let is_deleted = metadata.is_whiteout() && self.keeping == Keeping::Containerd;
+        let mut xattrs = if is_deleted { Xattrs::new() } else { self.tree.xattrs(path)? };
         let mark = |mark| Dialect::ALL.iter().find_map(|dialect| xattrs.get(&dialect.name(mark)));
         if let Some(mark) = Mark::ALL.iter().find(|m| m.needs_lower() && mark(**m).is_some()) {
             let what = format!("overlayfs keeps a part of it elsewhere ({mark:?})");
@@ -191,7 +219,15 @@ impl<'a> Retar<'a> {
         xattrs.retain(|key, _| {
             !key.starts_with(Dialect::Trusted.prefix()) && Mark::of(key).is_none()
         });
-        let Metadata { mode, uid, gid, mtime, .. } = *metadata;
+        let Metadata { mode, uid, gid, mut mtime, .. } = *metadata;
+        if self.keeping != Keeping::All {
+            mtime.nanos = 0;
+            xattrs.retain(|key, _| key == CAPABILITY);
+        }
+        if let Some(value) = xattrs.get_mut(CAPABILITY).filter(|_| self.keeping == Keeping::Dockerd)
+        {
+            without_namespace(value);
+        }
         let attributes = Attributes { mode, uid, gid, mtime: Some(mtime), xattrs };
         Ok(Marked { attributes, is_whiteout, is_opaque })
     }
@@ -256,101 +292,21 @@ fn in_folder(folder: TreePath<'_>, name: &[u8]) -> Vec<u8> {
     }
 }
 
+const CAPABILITY: &[u8] = b"security.capability";
+
+/// Takes the user namespace out of capabilities, which has no meaning elsewhere: version 3 becomes 2
+/// (linux/capability.h `vfs_ns_cap_data`).
+fn without_namespace(value: &mut Vec<u8>) {
+    if let Some(version) = value.get_mut(3).filter(|version| **version == 3) {
+        *version = 2;
+        value.truncate(20);
+    }
+}
+
 /// Returns attributes without the extended ones: those of a member that is only a mark.
 fn plain(attributes: Attributes) -> Attributes {
     Attributes { xattrs: Xattrs::new(), ..attributes }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tree::{Memory, Sink, Special, Time, path, write};
-
-    fn tar(tree: &Memory) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        Retar::new(tree, path("fs"))?.read_to_end(&mut bytes).map(|_| bytes)
-    }
-
-    fn of(xattrs: &[(&str, &str)]) -> Attributes {
-        let mtime = Some(Time { seconds: 7, nanos: 500_000_000 });
-        let pair = |(k, v): &(&str, &str)| (k.as_bytes().to_vec(), v.as_bytes().to_vec());
-        Attributes {
-            mtime,
-            xattrs: xattrs.iter().map(pair).collect(),
-            uid: 3_000_000,
-            ..Attributes::root(0o755)
-        }
-    }
-
-    #[test]
-    fn marks_become_names_and_all_else_is_kept() {
-        let tree = Memory::new();
-        tree.make_dir(path("fs"), 0o755).expect("new");
-        tree.make_dir(path("fs/d"), 0o755).expect("new");
-        write(&tree, path("fs/d/f"), 0o644, &[b'x'; 513]).expect("new");
-        tree.set_attributes(
-            path("fs/d/f"),
-            &of(&[("user.a", "b"), ("trusted.overlay.origin", "o")]),
-        )
-        .expect("it is there");
-        tree.link(path("fs/d/f"), path("fs/d/g")).expect("new");
-        tree.put(path("fs/d/gone"), &Special::Char(0, 0), &of(&[])).expect("new");
-        tree.put(path("fs/d/s"), &Special::Socket, &of(&[])).expect("new");
-        let opaque = of(&[("trusted.overlay.opaque", "y"), ("security.x", "z")]);
-        tree.finish_dir(path("fs/d"), &opaque).expect("it is there");
-        let bytes = tar(&tree).expect("a sound folder");
-        assert_eq!(bytes, tar(&tree).expect("a sound folder"));
-        assert_eq!(bytes[bytes.len() - 2 * BLOCK..], [0; 2 * BLOCK]);
-        let mut archive = ::tar::Archive::new(&*bytes);
-        let mut found = Vec::new();
-        for entry in archive.entries().expect("a tar") {
-            let mut entry = entry.expect("a sound tar");
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let size = entry.size();
-            let pax = entry.pax_extensions().expect("sound").into_iter().flatten();
-            let pax = pax.map(|record| record.expect("sound").key().expect("text").to_owned());
-            found.push((name, size, pax.collect::<Vec<_>>().join(" ")));
-        }
-        let wanted = [
-            ("d/", 0, "uid mtime SCHILY.xattr.security.x"),
-            ("d/.wh..wh..opq", 0, "uid mtime"),
-            ("d/f", 513, "uid mtime SCHILY.xattr.user.a"),
-            ("d/g", 0, "uid mtime SCHILY.xattr.user.a"),
-            ("d/.wh.gone", 0, "uid mtime"),
-        ];
-        assert_eq!(found, wanted.map(|(n, size, pax)| (n.to_owned(), size, pax.to_owned())));
-    }
-
-    #[test]
-    fn what_no_tar_can_hold_is_an_error() {
-        for (name, xattr) in [
-            (".wh.x", "user.a"),
-            (".wh..wh..opq", "user.a"),
-            ("x", "user.a=b"),
-            ("x", "trusted.overlay.metacopy"),
-            ("x", "user.overlay.redirect"),
-        ] {
-            let tree = Memory::new();
-            tree.make_dir(path("fs"), 0o755).expect("new");
-            let file = path("fs").child(name.as_bytes()).expect("a name");
-            write(&tree, file.as_path(), 0o644, b"x").expect("new");
-            tree.set_attributes(file.as_path(), &of(&[(xattr, "")])).expect("it is there");
-            assert!(tar(&tree).is_err(), "{name} {xattr}");
-        }
-        assert!(tar(&Memory::new()).is_err());
-    }
-
-    #[test]
-    fn a_file_that_changes_is_an_error() {
-        for now in [&b""[..], b"x", b"xyz"] {
-            let tree = Memory::new();
-            tree.make_dir(path("fs"), 0o755).expect("new");
-            write(&tree, path("fs/f"), 0o644, b"xy").expect("new");
-            let mut tar = Retar::new(&tree, path("fs")).expect("a sound folder");
-            tree.remove(path("fs/f")).expect("it is there");
-            write(&tree, path("fs/f"), 0o644, now).expect("a free name");
-            let error = tar.read_to_end(&mut Vec::new()).expect_err("it changed");
-            assert!(error.to_string().contains("it changes"), "{error}");
-        }
-    }
-}
+mod tests;
