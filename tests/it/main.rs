@@ -10,6 +10,7 @@ mod containers;
 mod crash;
 mod full_disk;
 mod host;
+mod inside;
 mod layers;
 mod layout;
 mod live;

@@ -4,13 +4,14 @@ mod images;
 mod migrate;
 mod status;
 
-use crate::cli::ops::{Images, MigrateRequest, Ops, Prepared, Where};
+use crate::cli::ops::{Images, MigrateRequest, Ops, Prepared, See, Where};
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::status::Status;
 use crate::error::Result;
 use crate::format::oci::Platform;
 use crate::model::Finding;
 use crate::op::host::{self, Known};
+use crate::op::look::{self, Which};
 
 /// The stores of this host, or of what the user names.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,11 @@ impl Ops for Host {
 
     fn images(&self, at: &Where) -> Result<Images> {
         Ok(images::rows(&survey(at)?))
+    }
+
+    fn look(&self, at: &Where, names: &[&str], which: &Which, see: See<'_>) -> Result<()> {
+        let host = survey(at)?;
+        names.iter().try_for_each(|name| see(look::view(&host, name, which)))
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
@@ -70,4 +76,12 @@ fn finding(finding: &Finding) -> FindingRow {
 pub(crate) fn image_names(at: &Where) -> Vec<String> {
     let images = Host.images(at).unwrap_or_default();
     images.rows.into_iter().flat_map(|row| row.names).collect()
+}
+
+/// Returns the names of the images and containers at `at`, for completion; none if they cannot be read.
+pub(crate) fn all_names(at: &Where) -> Vec<String> {
+    let Ok(host) = survey(at) else { return Vec::new() };
+    let containers = host.roots.iter().flat_map(|root| &root.containers);
+    let containers = containers.map(|container| container.name.clone());
+    containers.chain(images::rows(&host).rows.into_iter().flat_map(|row| row.names)).collect()
 }
