@@ -11,7 +11,9 @@ use crate::cli::exit::Exit;
 use crate::cli::ops::Where;
 use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
-use crate::cli::{apply, completions, export, images, import, index, migrate, run, status};
+use crate::cli::{
+    apply, cat, completions, cp, export, images, import, index, ls, migrate, mount, run, status,
+};
 use crate::error::Result;
 
 /// Move container images between Docker's two on-disk stores, with every daemon stopped
@@ -32,6 +34,10 @@ pub(crate) enum Verb {
     Export(export::Args),
     Import(import::Args),
     Index(index::Args),
+    Ls(ls::Args),
+    Cat(cat::Args),
+    Cp(cp::Args),
+    Mount(mount::Args),
     Apply(apply::Args),
     Run(run::Args),
     Completions(completions::Args),
@@ -113,13 +119,22 @@ pub(crate) struct PlanOut {
     pub(crate) plan_out: Option<PathBuf>,
 }
 
-/// Tells the names of the images at a place, for completion.
-pub(crate) type ImageNames = fn(&Where) -> Vec<String>;
+/// Tells the names of the images at a place, or those of containers too, for completion.
+pub(crate) type Names = fn(&Where) -> Vec<String>;
 
-/// Returns the command with completion of image names, for a shell that completes `words`.
-pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) -> clap::Command {
+/// Verbs that take images and containers, and the argument that names them.
+const BOTH: [(&str, &str); 4] =
+    [("ls", "targets"), ("cat", "targets"), ("cp", "source"), ("mount", "targets")];
+
+/// Returns the command with completion of the names of images and containers, for a shell that completes
+/// `words`.
+pub(crate) fn completing(
+    words: &[std::ffi::OsString],
+    image_names: Names,
+    all_names: Names,
+) -> clap::Command {
     let (root, _) = migrate::split(words, None, |path| path.is_dir());
-    let at = Places::default().at(root);
+    let at = Places::default().at(root.clone());
     let names = move |current: &OsStr| candidates(&image_names(&at), current);
     let images = ArgValueCompleter::new(names.clone());
     let paths_and_images = ArgValueCompleter::new(move |current: &OsStr| {
@@ -127,7 +142,12 @@ pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) 
         all.extend(PathCompleter::any().complete(current));
         all
     });
-    ["migrate", "export"].iter().fold(Cli::command(), |command, verb| {
+    let at = Places::default().at(root);
+    let all = ArgValueCompleter::new(move |current: &OsStr| candidates(&all_names(&at), current));
+    let command = BOTH.iter().fold(Cli::command(), |command, (verb, name)| {
+        command.mut_subcommand(verb, |verb| verb.mut_arg(name, |arg| arg.add(all.clone())))
+    });
+    ["migrate", "export"].iter().fold(command, |command, verb| {
         let (paths_and_images, images) = (paths_and_images.clone(), images.clone());
         command.mut_subcommand(verb, |verb| {
             verb.mut_arg("targets", |arg| arg.add(paths_and_images))
@@ -168,7 +188,11 @@ mod tests {
         let found = candidates(&names, OsStr::new("ti"));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].get_value(), "tiny/base:1");
-        let mut command = completing(&["tranship".into()], |_| vec!["tiny/base:1".into()]);
+        let mut command = completing(
+            &["tranship".into()],
+            |_| vec!["tiny/base:1".into()],
+            |_| vec!["tiny".into()],
+        );
         let words = ["tranship", "migrate", "ti"].map(Into::into).to_vec();
         let found = clap_complete::engine::complete(&mut command, words, 2, None);
         let found = found.expect("completion reads no file here");

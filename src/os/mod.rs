@@ -10,6 +10,7 @@ mod lock;
 mod mount;
 mod root;
 mod stream;
+mod user;
 mod xattr;
 
 pub use clone::{copy_data, reflink};
@@ -19,3 +20,4 @@ pub use root::{
     Attributes, DirEntry, Root, Stat, is_dir, make_dirs, open_path, path_of, real_path,
 };
 pub use stream::Stream;
+pub use user::ordinary_user;

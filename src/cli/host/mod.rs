@@ -1,5 +1,6 @@
 //! The library's answers, in rows.
 
+pub(crate) mod files;
 mod images;
 mod migrate;
 mod status;

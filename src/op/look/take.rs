@@ -82,24 +82,23 @@ pub fn to_sink(
 }
 
 /// Copies what is at `from` to `dest` on this machine, whose name is read as `docker cp` reads it: in a
-/// folder that is there it gets its own name, or with `contents` what is in it comes there; and what is
-/// not there yet is made. A file takes the place of a file, and nothing else is replaced.
+/// folder that is there it is called `own`, or without a name what is in it comes there; and what is not
+/// there yet is made. A file takes the place of a file, and nothing else is replaced.
 ///
 /// # Errors
 /// Refused if something is in the way; what the layers and the operating system say, and an interruption.
 pub fn to_disk(
     view: &View<'_>,
     from: TreePath<'_>,
-    contents: bool,
+    own: TreePath<'_>,
     dest: &Path,
     taking: Taking<'_>,
 ) -> Result<Taken> {
     let metadata = view.tree.stat(from)?;
-    let contents = contents || from.is_root();
-    if os::is_dir(dest) && metadata.kind == Kind::Dir && contents {
+    if os::is_dir(dest) && metadata.kind == Kind::Dir && own.is_root() {
         return inside(view, from, &LiveSink::open(dest)?, taking);
     }
-    let (folder, name) = target(from, &metadata, dest)?;
+    let (folder, name) = target(own, &metadata, dest)?;
     let sink = LiveSink::open(&folder)?;
     let is_file = metadata.kind != Kind::Dir;
     let there = optional(sink.tree().stat(name.as_path()))?;
@@ -119,15 +118,17 @@ pub fn to_disk(
 
 /// Returns the folder that gets something new, and the name of that.
 fn target(
-    from: TreePath<'_>,
+    own: TreePath<'_>,
     metadata: &Metadata,
     dest: &Path,
 ) -> Result<(std::path::PathBuf, TreePathBuf)> {
     let shown = || crate::error::printable(dest.as_os_str().as_bytes()).into_owned();
-    let own_name = from.split_last().map(|(_, name)| name.to_vec()).unwrap_or_default();
     let no_name = || Error::refused(format!("`{}` is no name for what is copied", shown()));
     if os::is_dir(dest) {
-        return Ok((dest.to_owned(), TreePathBuf::new(own_name).ok_or_else(no_name)?));
+        return Ok((
+            dest.to_owned(),
+            Some(own).filter(|own| !own.is_root()).ok_or_else(no_name)?.to_owned(),
+        ));
     }
     if metadata.kind != Kind::Dir && dest.as_os_str().as_bytes().ends_with(b"/") {
         return Err(Error::missing(Place::new(shown(), ""), "the folder to copy to is not there")
