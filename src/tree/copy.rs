@@ -69,8 +69,9 @@ pub fn copy(
     copying: &Copying<'_>,
 ) -> Result<Copied> {
     let copier = Copier { tree, sink, copying: *copying, refused: Default::default() };
-    sink.make_dir(to, 0o700)?;
-    copier.run(from, to, vec![(from.to_owned(), tree.stat(from)?)])
+    let metadata = tree.stat(from)?;
+    copier.begin(from, &metadata, to)?;
+    copier.run(from, to, vec![(from.to_owned(), metadata)])
 }
 
 /// Copies all that is in the folder `from` into `to`, a folder that is there and stays what it is.
@@ -115,6 +116,16 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
+    /// Makes a folder for what it holds to come into.
+    fn begin(&self, path: TreePath<'_>, metadata: &Metadata, target: TreePath<'_>) -> Result<()> {
+        self.sink.make_dir(target, 0o700)?;
+        if !self.sink.can_stage() && !target.is_root() {
+            // What is written once says at once what it is to be.
+            self.sink.finish_dir(target, &self.attributes(path, metadata)?)?;
+        }
+        Ok(())
+    }
+
     /// Copies what is in `from`, and gives `folders` and all below them their attributes.
     fn run(
         &self,
@@ -130,12 +141,7 @@ impl Copier<'_> {
             }
             let target = to.join(path.below(from).unwrap_or(path));
             if entry.metadata.kind == Kind::Dir {
-                self.sink.make_dir(target.as_path(), 0o700)?;
-                if !self.sink.can_stage() {
-                    // What is written once says at once what it is to be.
-                    let attributes = self.attributes(path, &entry.metadata)?;
-                    self.sink.finish_dir(target.as_path(), &attributes)?;
-                }
+                self.begin(path, &entry.metadata, target.as_path())?;
                 folders.push((path.to_owned(), entry.metadata));
                 return Ok(true);
             }
