@@ -103,7 +103,7 @@ pub fn to_disk(
     let is_file = metadata.kind != Kind::Dir;
     let there = optional(sink.tree().stat(name.as_path()))?;
     if there.is_some_and(|there| !is_file || there.kind == Kind::Dir) {
-        return Err(in_the_way(&*sink.tree().place(name.as_path()).to_string()));
+        return Err(in_the_way(&sink.tree().place(name.as_path()).to_string()));
     }
     let staged = free_name(&sink)?;
     let made = to_sink(view, from, &sink, staged.as_path(), taking).and_then(|taken| {
