@@ -12,7 +12,8 @@ use crate::cli::ops::Where;
 use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
 use crate::cli::{
-    apply, commit, completions, diff, export, images, import, index, migrate, run, status,
+    apply, cat, commit, completions, cp, diff, export, images, import, index, ls, migrate, mount,
+    run, status,
 };
 use crate::error::Result;
 
@@ -36,6 +37,10 @@ pub(crate) enum Verb {
     Export(export::Args),
     Import(import::Args),
     Index(index::Args),
+    Ls(ls::Args),
+    Cat(cat::Args),
+    Cp(cp::Args),
+    Mount(mount::Args),
     Apply(apply::Args),
     Run(run::Args),
     Completions(completions::Args),
@@ -117,13 +122,28 @@ pub(crate) struct PlanOut {
     pub(crate) plan_out: Option<PathBuf>,
 }
 
-/// Tells the names of the images at a place, for completion.
-pub(crate) type ImageNames = fn(&Where) -> Vec<String>;
+/// Tells the names of the images at a place, or those of containers too, for completion.
+pub(crate) type Names = fn(&Where) -> Vec<String>;
 
-/// Returns the command with completion of image names, for a shell that completes `words`.
-pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) -> clap::Command {
+/// Verbs that take images and containers, and the argument that names them.
+const BOTH: [(&str, &str); 6] = [
+    ("ls", "targets"),
+    ("cat", "targets"),
+    ("cp", "source"),
+    ("diff", "targets"),
+    ("commit", "targets"),
+    ("mount", "targets"),
+];
+
+/// Returns the command with completion of the names of images and containers, for a shell that completes
+/// `words`.
+pub(crate) fn completing(
+    words: &[std::ffi::OsString],
+    image_names: Names,
+    all_names: Names,
+) -> clap::Command {
     let (root, _) = migrate::split(words, None, |path| path.is_dir());
-    let at = Places::default().at(root);
+    let at = Places::default().at(root.clone());
     let names = move |current: &OsStr| candidates(&image_names(&at), current);
     let images = ArgValueCompleter::new(names.clone());
     let paths_and_images = ArgValueCompleter::new(move |current: &OsStr| {
@@ -131,9 +151,10 @@ pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) 
         all.extend(PathCompleter::any().complete(current));
         all
     });
-    let command = ["diff", "commit"].iter().fold(Cli::command(), |command, verb| {
-        let either = paths_and_images.clone();
-        command.mut_subcommand(verb, |verb| verb.mut_arg("targets", |arg| arg.add(either)))
+    let at = Places::default().at(root);
+    let all = ArgValueCompleter::new(move |current: &OsStr| candidates(&all_names(&at), current));
+    let command = BOTH.iter().fold(Cli::command(), |command, (verb, name)| {
+        command.mut_subcommand(verb, |verb| verb.mut_arg(name, |arg| arg.add(all.clone())))
     });
     ["migrate", "export"].iter().fold(command, |command, verb| {
         let (paths_and_images, images) = (paths_and_images.clone(), images.clone());
@@ -176,13 +197,16 @@ mod tests {
         let found = candidates(&names, OsStr::new("ti"));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].get_value(), "tiny/base:1");
-        let mut command = completing(&["tranship".into()], |_| vec!["tiny/base:1".into()]);
-        let words = ["tranship", "diff", "ti"].map(Into::into).to_vec();
-        let found = clap_complete::engine::complete(&mut command, words, 2, None);
-        assert!(found.expect("no file is read").iter().any(|c| c.get_value() == "tiny/base:1"));
-        let words = ["tranship", "migrate", "ti"].map(Into::into).to_vec();
-        let found = clap_complete::engine::complete(&mut command, words, 2, None);
-        let found = found.expect("completion reads no file here");
-        assert!(found.iter().any(|candidate| candidate.get_value() == "tiny/base:1"));
+        let mut command = completing(
+            &["tranship".into()],
+            |_| vec!["tiny/base:1".into()],
+            |_| vec!["tiny".into()],
+        );
+        for (verb, wanted) in [("migrate", "tiny/base:1"), ("diff", "tiny"), ("cp", "tiny")] {
+            let words = ["tranship", verb, "ti"].map(Into::into).to_vec();
+            let found = clap_complete::engine::complete(&mut command, words, 2, None);
+            let found = found.expect("completion reads no file here");
+            assert!(found.iter().any(|candidate| candidate.get_value() == wanted), "{verb}");
+        }
     }
 }

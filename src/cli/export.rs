@@ -9,13 +9,17 @@ use clap::ValueHint;
 use crate::cli::args::{Places, PlanOut, Quiet};
 use crate::cli::carry::carry_out;
 use crate::cli::exit::{self, Exit};
-use crate::cli::migrate::{To, compress, names, platform, split};
+use crate::cli::migrate::{self, compress, names, platform, split};
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
 use crate::cli::rows::StoreKind;
+use crate::cli::take::{To, take};
 use crate::cli::ui::Ui;
 use crate::error::{Error, Result};
 use crate::format::oci::Platform;
+use crate::op::look::Which;
+use crate::os;
 use crate::store::Form;
+use crate::tree::TreePath;
 
 /// Write images of a stopped classic store to an archive or a folder
 ///
@@ -31,7 +35,8 @@ Examples:
   tranship export app:v2 busybox -o two.tar
   tranship export /mnt/old/docker 'registry.example.com/*' -o layout --format oci
   tranship export docker.tar.zst -o all.tar --compress gzip
-  tranship export app:v2 -o - | ssh other docker load"))]
+  tranship export app:v2 -o - | ssh other docker load
+  tranship export --rootfs web -o web.tar            as `docker export`"))]
 pub(crate) struct Args {
     /// The data root, then the images to export
     ///
@@ -56,7 +61,7 @@ pub(crate) struct Args {
 
     /// Export from this store, where images are in more than one
     #[arg(long, value_name = "STORE")]
-    from: Option<To>,
+    from: Option<migrate::To>,
 
     /// Leave out layers that are in HELD: a data root, an archive, a layout, or a list of digests
     ///
@@ -64,6 +69,16 @@ pub(crate) struct Args {
     /// finds them in the data root it imports into, or says which are missing.
     #[arg(long, value_name = "HELD", value_hint = ValueHint::AnyPath)]
     without: Vec<PathBuf>,
+
+    /// Write the files of one image or container instead, as `docker export` does
+    ///
+    /// FILE.tar or stdout gets a tar of what a process in it would see; a folder gets the files. It need
+    /// not be stopped, but then what it writes meanwhile may come half.
+    #[arg(long, conflicts_with_all = [
+        "format", "without", "exclude", "all", "compress", "rebuild_missing", "dry_run", "plan_out",
+        "jobs", "json", "progress",
+    ])]
+    rootfs: bool,
 
     /// Leave out names that match GLOB; may be given more than once
     #[arg(long, value_name = "GLOB")]
@@ -120,7 +135,33 @@ pub(crate) enum Format {
 
 /// Plans the export, shows the plan, carries it out and shows what became of it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
+    if args.rootfs {
+        return rootfs(args, ui, ops);
+    }
     carry_out(&request(args)?, &args.plan_out, args.quiet, ui, ops)
+}
+
+/// Writes the files of one image or container.
+fn rootfs(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
+    let (root, targets) = split(&args.targets, args.root.as_deref(), Path::exists);
+    let [name] = names(targets)?.try_into().map_err(|_| {
+        Error::refused("the files of one image or container are written at a time")
+            .hint("name one: `tranship export --rootfs web -o web.tar`")
+    })?;
+    let to = match &args.output {
+        stdout if stdout == Path::new("-") => To::Stdout(TreePath::ROOT),
+        file if file.extension().is_some_and(|end| end == "tar") && !os::is_dir(file) => {
+            To::Tar(file)
+        }
+        folder => To::Disk(folder, TreePath::ROOT),
+    };
+    let which = Which { platform: args.platform.clone(), from: args.from.map(migrate::To::kind) };
+    let mut exit = Exit::Done;
+    ops.look(&args.places.at(root), &[&name], &which, &mut |view| {
+        exit = take(&view?, TreePath::ROOT, to, args.quiet.quiet, ui)?;
+        Ok(())
+    })?;
+    Ok(exit)
 }
 
 fn request(args: &Args) -> Result<MigrateRequest> {
@@ -132,7 +173,7 @@ fn request(args: &Args) -> Result<MigrateRequest> {
     };
     Ok(MigrateRequest {
         at: args.places.at(root),
-        from: args.from.map(To::kind),
+        from: args.from.map(migrate::To::kind),
         to: StoreKind::Layout,
         names: Vec::new(),
         index: None,

@@ -3,8 +3,10 @@
 mod apply;
 mod args;
 mod carry;
+mod cat;
 mod commit;
 mod completions;
+mod cp;
 mod diff;
 pub mod exit;
 mod export;
@@ -14,8 +16,11 @@ mod host;
 mod images;
 mod import;
 mod index;
+mod inside;
 mod job;
+mod ls;
 mod migrate;
+mod mount;
 pub mod ops;
 mod plan_file;
 mod progress;
@@ -27,6 +32,7 @@ mod sample;
 mod size;
 mod spelled;
 mod status;
+mod take;
 pub mod ui;
 
 use std::ffi::OsString;
@@ -61,7 +67,7 @@ pub fn main() -> ExitCode {
 fn complete(args: &[OsString], ui: &mut Ui<'_>) -> Option<ExitCode> {
     let typed = args.iter().skip_while(|word| *word != "--").skip(1);
     let words: Vec<OsString> = typed.cloned().collect();
-    let command = || args::completing(&words, host::image_names);
+    let command = || args::completing(&words, host::image_names, host::all_names);
     let asked = CompleteEnv::with_factory(command).var(completions::VARIABLE);
     match asked.try_complete(args.iter().cloned(), std::env::current_dir().ok().as_deref()) {
         Ok(true) => Some(Exit::Done.into()),
@@ -94,6 +100,10 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Export(args) => export::run(args, ui, ops),
         Verb::Import(args) => import::run(args, ui, ops),
         Verb::Index(args) => index::run(args, ui, ops),
+        Verb::Ls(args) => ls::run(args, ui, ops),
+        Verb::Cat(args) => cat::run(args, ui, ops),
+        Verb::Cp(args) => cp::run(args, ui, ops),
+        Verb::Mount(args) => mount::run(args, ui, ops),
         Verb::Apply(args) => apply::run(args, ui, ops),
         Verb::Run(args) => run::run(args, ui, ops),
         Verb::Completions(args) => completions::run(args, ui),

@@ -16,6 +16,7 @@ use crate::cli::spelled;
 use crate::error::{Error, Place, Result};
 use crate::format::oci::Platform;
 use crate::op::commit::Commit;
+use crate::op::look::{View, Which};
 use crate::store::{Form, Progress};
 
 /// Where to look.
@@ -180,6 +181,9 @@ pub struct Images {
     pub findings: Vec<FindingRow>,
 }
 
+/// Sees an image or container from inside, or why it cannot be seen. What it returns ends the look.
+pub type See<'s> = &'s mut dyn FnMut(Result<View<'_>>) -> Result<()>;
+
 /// What the verbs ask of the library.
 pub trait Ops {
     /// Reads what is at `at` and which store each daemon will choose.
@@ -190,6 +194,9 @@ pub trait Ops {
 
     /// Compares two trees of files.
     fn diff(&self, request: &DiffRequest) -> Result<Vec<ChangeRow>>;
+
+    /// Shows `see` each of the images and containers that `names` name, in order, from inside.
+    fn look(&self, at: &Where, names: &[&str], which: &Which, see: See<'_>) -> Result<()>;
 
     /// Plans a migration or an export; writes nothing.
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>>;

@@ -1,11 +1,12 @@
 use super::*;
-use crate::cli::ops::{DiffRequest, Images, MigrateRequest, Prepared, Where};
+use crate::cli::ops::{DiffRequest, Images, MigrateRequest, Prepared, See, Where};
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
+use crate::op::look::Which;
 use crate::store::Progress;
 
 /// Answers with the sample rows, and with a finding if it is to have one.
@@ -41,6 +42,10 @@ impl Ops for Sample {
 
     fn diff(&self, request: &DiffRequest) -> Result<Vec<ChangeRow>> {
         Ok(sample::changes(request.details))
+    }
+
+    fn look(&self, _: &Where, _: &[&str], _: &Which, _: See<'_>) -> Result<()> {
+        Ok(())
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {

@@ -77,6 +77,11 @@ impl<'a> Ui<'a> {
         self.out.write_all(text.as_bytes()).map_err(stdout_failed)
     }
 
+    /// Writes `bytes` to stdout as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).map_err(stdout_failed)
+    }
+
     /// Writes `value` to stdout as JSON and a newline.
     pub fn json<T: Serialize>(&mut self, value: &T) -> Result<()> {
         let mut text = serde_json::to_string_pretty(value)

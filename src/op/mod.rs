@@ -3,5 +3,6 @@
 pub mod commit;
 pub mod diff;
 pub mod host;
+pub mod look;
 pub mod migrate;
 pub mod transfer;

@@ -7,13 +7,17 @@ mod clone;
 mod dir;
 mod folders;
 mod lock;
+mod mount;
 mod root;
 mod stream;
+mod user;
 mod xattr;
 
 pub use clone::{copy_data, reflink};
 pub use lock::{LockFile, is_held};
+pub use mount::{mount_bind, mount_overlay};
 pub use root::{
     Attributes, DirEntry, Root, Stat, is_dir, make_dirs, open_path, path_of, real_path,
 };
 pub use stream::Stream;
+pub use user::ordinary_user;

@@ -35,7 +35,7 @@ use crate::digest::{BlobId, ChainId, DiffId};
 use crate::error::{Error, Place, Result};
 use crate::format::oci::{Descriptor, media_type};
 use crate::model::{Finding, Image, Inventory, PlatformImage, StoreKind};
-use crate::tree::{Snapshots, Tree, TreePathBuf, optional, path};
+use crate::tree::{Snapshots, Tree, TreePath, TreePathBuf, optional, path};
 
 /// Returns the databases of a data root that dockerd holds open as long as it runs.
 ///
@@ -107,6 +107,16 @@ pub trait Source: Send + Sync {
     fn stack(&self, top: ChainId) -> Result<Vec<TreePathBuf>> {
         let what = format!("layer {} is not unpacked in a {} store", top.0.short(), self.kind());
         Err(Error::missing(Place::default(), what))
+    }
+
+    /// Returns a shorter path to a folder of a [stack](Self::stack), through a link, where the store keeps
+    /// one: all folders of a mount must be named in one page.
+    ///
+    /// # Errors
+    /// What the tree says.
+    fn short_name(&self, layer: TreePath<'_>) -> Result<Option<TreePathBuf>> {
+        let _ = layer;
+        Ok(None)
     }
 
     /// Returns what the store keeps of the container with the ID `container`.

@@ -69,7 +69,42 @@ pub fn copy(
     copying: &Copying<'_>,
 ) -> Result<Copied> {
     let copier = Copier { tree, sink, copying: *copying, refused: Default::default() };
-    copier.run(from, to)
+    let metadata = tree.stat(from)?;
+    copier.begin(from, &metadata, to)?;
+    copier.run(from, to, vec![(from.to_owned(), metadata)])
+}
+
+/// Copies all that is in the folder `from` into `to`, a folder that is there and stays what it is.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_inside(
+    tree: &dyn Tree,
+    from: TreePath<'_>,
+    sink: &dyn Sink,
+    to: TreePath<'_>,
+    copying: &Copying<'_>,
+) -> Result<Copied> {
+    let copier = Copier { tree, sink, copying: *copying, refused: Default::default() };
+    copier.run(from, to, Vec::new())
+}
+
+/// Copies one thing that is no folder to `to`, which must not exist yet.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_one(
+    tree: &dyn Tree,
+    from: TreePath<'_>,
+    sink: &dyn Sink,
+    to: TreePath<'_>,
+    copying: &Copying<'_>,
+) -> Result<Copied> {
+    let copier = Copier { tree, sink, copying: *copying, refused: Default::default() };
+    let metadata = tree.stat(from)?;
+    let mut copied = Copied { inodes: 1, apparent: metadata.size, ..Copied::default() };
+    copied.allocated = copier.take(from, &metadata, to, &mut copied.written)?;
+    Ok(copied)
 }
 
 struct Copier<'a> {
@@ -81,18 +116,32 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    fn run(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<Copied> {
+    /// Makes a folder for what it holds to come into.
+    fn begin(&self, path: TreePath<'_>, metadata: &Metadata, target: TreePath<'_>) -> Result<()> {
+        self.sink.make_dir(target, 0o700)?;
+        if !self.sink.can_stage() && !target.is_root() {
+            // What is written once says at once what it is to be.
+            self.sink.finish_dir(target, &self.attributes(path, metadata)?)?;
+        }
+        Ok(())
+    }
+
+    /// Copies what is in `from`, and gives `folders` and all below them their attributes.
+    fn run(
+        &self,
+        from: TreePath<'_>,
+        to: TreePath<'_>,
+        mut folders: Vec<(TreePathBuf, Metadata)>,
+    ) -> Result<Copied> {
         let mut total = Copied::default();
-        let mut folders = vec![(from.to_owned(), self.tree.stat(from)?)];
         let mut linked: HashMap<u64, TreePathBuf> = HashMap::new();
-        self.sink.make_dir(to, 0o700)?;
         walk(self.tree, from, &mut |path, entry| {
             if (self.copying.skip)(entry) {
                 return Ok(false);
             }
             let target = to.join(path.below(from).unwrap_or(path));
             if entry.metadata.kind == Kind::Dir {
-                self.sink.make_dir(target.as_path(), 0o700)?;
+                self.begin(path, &entry.metadata, target.as_path())?;
                 folders.push((path.to_owned(), entry.metadata));
                 return Ok(true);
             }
@@ -153,7 +202,7 @@ impl Copier<'_> {
             }
         }
         *written += metadata.size;
-        self.stream(path, target, &attributes)
+        self.stream(path, metadata.size, target, &attributes)
     }
 
     fn may(&self, how: Share) -> bool {
@@ -201,9 +250,18 @@ impl Copier<'_> {
         }))
     }
 
-    fn stream(&self, path: TreePath<'_>, target: TreePath<'_>, to: &Attributes) -> Result<u64> {
+    fn stream(
+        &self,
+        path: TreePath<'_>,
+        size: u64,
+        target: TreePath<'_>,
+        to: &Attributes,
+    ) -> Result<u64> {
         let mut from = self.tree.open(path)?;
-        let mut file = self.sink.create(target, to)?;
+        let mut file = match self.sink.is_stream() {
+            true => self.sink.create_sized(target, to, size)?,
+            false => self.sink.create(target, to)?,
+        };
         let mut buffer = vec![0; 64 << 10];
         loop {
             let length = from

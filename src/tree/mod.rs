@@ -17,7 +17,7 @@ mod walk;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-pub use copy::{Copied, Copying, Snapshots, copy};
+pub use copy::{Copied, Copying, Snapshots, copy, copy_inside, copy_one};
 pub use live::{Live, LiveSink};
 pub use many::{THREADS, many};
 pub use memory::Memory;

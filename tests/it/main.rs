@@ -12,6 +12,7 @@ mod crash;
 mod diff;
 mod full_disk;
 mod host;
+mod inside;
 mod layers;
 mod layout;
 mod live;

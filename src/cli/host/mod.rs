@@ -1,11 +1,12 @@
 //! The library's answers, in rows.
 
 mod diff;
+pub(crate) mod files;
 mod images;
 mod migrate;
 mod status;
 
-use crate::cli::ops::{DiffRequest, Images, MigrateRequest, Ops, Prepared, Where};
+use crate::cli::ops::{DiffRequest, Images, MigrateRequest, Ops, Prepared, See, Where};
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::status::Status;
@@ -13,6 +14,7 @@ use crate::error::Result;
 use crate::format::oci::Platform;
 use crate::model::Finding;
 use crate::op::host::{self, Known};
+use crate::op::look::{self, Which};
 
 /// The stores of this host, or of what the user names.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,11 @@ impl Ops for Host {
 
     fn diff(&self, request: &DiffRequest) -> Result<Vec<ChangeRow>> {
         diff::rows(request)
+    }
+
+    fn look(&self, at: &Where, names: &[&str], which: &Which, see: See<'_>) -> Result<()> {
+        let host = survey(at)?;
+        names.iter().try_for_each(|name| see(look::view(&host, name, which)))
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
@@ -76,4 +83,12 @@ fn finding(finding: &Finding) -> FindingRow {
 pub(crate) fn image_names(at: &Where) -> Vec<String> {
     let images = Host.images(at).unwrap_or_default();
     images.rows.into_iter().flat_map(|row| row.names).collect()
+}
+
+/// Returns the names of the images and containers at `at`, for completion; none if they cannot be read.
+pub(crate) fn all_names(at: &Where) -> Vec<String> {
+    let Ok(host) = survey(at) else { return Vec::new() };
+    let containers = host.roots.iter().flat_map(|root| &root.containers);
+    let containers = containers.map(|container| container.name.clone());
+    containers.chain(images::rows(&host).rows.into_iter().flat_map(|row| row.names)).collect()
 }

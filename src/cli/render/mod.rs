@@ -4,6 +4,7 @@ pub(crate) mod diff;
 pub(crate) mod error;
 pub(crate) mod findings;
 pub(crate) mod images;
+pub(crate) mod ls;
 pub(crate) mod migrate;
 pub(crate) mod status;
 pub(crate) mod table;

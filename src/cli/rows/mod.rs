@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod diff;
 pub mod images;
+pub mod ls;
 pub mod migrate;
 pub mod plan;
 pub mod progress;
@@ -61,6 +62,7 @@ mod tests {
     fn the_committed_schemas_are_those_of_the_rows() {
         assert_schema::<diff::ChangeList>("diff.json", include_str!("../schema/diff.json"));
         assert_schema::<images::ImageList>("images.json", include_str!("../schema/images.json"));
+        assert_schema::<ls::FileList>("ls.json", include_str!("../schema/ls.json"));
         assert_schema::<status::Status>("status.json", include_str!("../schema/status.json"));
         assert_schema::<migrate::Migration>("migrate.json", include_str!("../schema/migrate.json"));
         assert_schema::<plan::PlanFile>("plan.json", include_str!("../schema/plan.json"));

@@ -13,11 +13,12 @@ use super::mounts::{self, Mount};
 use super::tarball::Tarball;
 use crate::digest::{BlobId, ChainId, ConfigId};
 use crate::error::{Error, Result};
+use crate::format::docker::link::Link;
 use crate::format::tar_split::Entries;
 use crate::model::{Inventory, Layer, StoreKind};
 use crate::store::blob::Verified;
 use crate::store::{Document, LayerContent, Source, Writable};
-use crate::tree::{Tree, TreePathBuf};
+use crate::tree::{Tree, TreePath, TreePathBuf, optional, read_within};
 
 /// The classic store of one graph driver, its inventory read.
 ///
@@ -114,6 +115,19 @@ impl Source for Overlay2 {
             next = self.layers.get(&chain_id).and_then(|entry| entry.parent);
         }
         Ok(folders)
+    }
+
+    fn short_name(&self, layer: TreePath<'_>) -> Result<Option<TreePathBuf>> {
+        let Some((folder, name)) = layer.split_last() else { return Ok(None) };
+        let Some((_, id)) = folder.split_last() else { return Ok(None) };
+        let Some(file) = folder.child(b"link") else { return Ok(None) };
+        let Some(bytes) = optional(read_within(&*self.tree, file.as_path(), 64))? else {
+            return Ok(None);
+        };
+        let Ok(link) = Link::parse(&bytes) else { return Ok(None) };
+        let link = self.layout.link(link);
+        let target = optional(self.tree.read_link(link.as_path()))?;
+        Ok(target.filter(|target| *target == [b"../", id, b"/", name].concat()).map(|_| link))
     }
 
     fn writable(&self, container: &str) -> Result<Writable> {

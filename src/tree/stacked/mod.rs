@@ -76,7 +76,10 @@ impl Stacked {
     }
 
     fn io_error(&self, path: TreePath<'_>, kind: io::ErrorKind) -> Error {
-        Error::io(self.place(path), kind.into())
+        match kind {
+            io::ErrorKind::NotFound => Error::missing(self.place(path), "no such file or folder"),
+            kind => Error::io(self.place(path), kind.into()),
+        }
     }
 
     /// Returns the root: every layer has a part in it, whatever marks it has.
