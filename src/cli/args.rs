@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::ops::Where;
 use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
-use crate::cli::{apply, completions, export, images, import, index, migrate, run, status};
+use crate::cli::{apply, completions, export, images, import, index, migrate, ps, run, status};
 use crate::error::Result;
 
 /// Move container images between Docker's two on-disk stores, with every daemon stopped
@@ -28,6 +28,7 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Status(status::Args),
     Images(images::Args),
+    Ps(ps::Args),
     Migrate(migrate::Args),
     Export(export::Args),
     Import(import::Args),

@@ -17,6 +17,7 @@ mod migrate;
 pub mod ops;
 mod plan_file;
 mod progress;
+mod ps;
 mod render;
 pub mod rows;
 mod run;
@@ -86,6 +87,7 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
     let exit = match &cli.verb {
         Verb::Status(args) => status::run(args, ui, ops),
         Verb::Images(args) => images::run(args, ui, ops),
+        Verb::Ps(args) => ps::run(args, ui, ops),
         Verb::Migrate(args) => migrate::run(args, ui, ops),
         Verb::Export(args) => export::run(args, ui, ops),
         Verb::Import(args) => import::run(args, ui, ops),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::rows::images::ImageRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
+use crate::cli::rows::ps::ContainerRow;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::cli::spelled;
@@ -158,6 +159,15 @@ pub struct Images {
     pub findings: Vec<FindingRow>,
 }
 
+/// The containers of one or more data roots, and what was found while reading them.
+#[derive(Clone, Debug, Default)]
+pub struct Containers {
+    /// The containers, in any order.
+    pub rows: Vec<ContainerRow>,
+    /// What was found on the way.
+    pub findings: Vec<FindingRow>,
+}
+
 /// What the verbs ask of the library.
 pub trait Ops {
     /// Reads what is at `at` and which store each daemon will choose.
@@ -165,6 +175,9 @@ pub trait Ops {
 
     /// Reads the images of every store at `at`.
     fn images(&self, at: &Where) -> Result<Images>;
+
+    /// Reads the containers at `at`, whichever store they are in, and with `sizes` how much each takes.
+    fn containers(&self, at: &Where, sizes: bool) -> Result<Containers>;
 
     /// Plans a migration or an export; writes nothing.
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>>;

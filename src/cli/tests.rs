@@ -1,5 +1,5 @@
 use super::*;
-use crate::cli::ops::{Images, MigrateRequest, Prepared, Where};
+use crate::cli::ops::{Containers, Images, MigrateRequest, Prepared, Where};
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
@@ -36,6 +36,10 @@ impl Ops for Sample {
             Some(_) => Err(Error::refused("dockerd is running").hint("stop it")),
             None => Ok(Images { rows: sample::images(), findings: self.findings() }),
         }
+    }
+
+    fn containers(&self, _: &Where, _: bool) -> Result<Containers> {
+        Ok(Containers { rows: sample::containers(), findings: self.findings() })
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
@@ -80,7 +84,9 @@ fn tranship(words: &str, ops: &Sample) -> (Exit, String, String) {
 
 #[test]
 fn every_verb_speaks_json_on_stdout_and_nothing_else() {
-    for words in ["status --json", "images --json", "migrate --to containerd -n --json"] {
+    for words in
+        ["status --json", "images --json", "ps --json", "migrate --to containerd -n --json"]
+    {
         let (exit, out, err) = tranship(words, &Sample::default());
         assert_eq!((exit, err.as_str()), (Exit::Done, ""), "{words}");
         assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{words}: {out}");

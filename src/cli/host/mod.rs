@@ -2,9 +2,10 @@
 
 mod images;
 mod migrate;
+mod ps;
 mod status;
 
-use crate::cli::ops::{Images, MigrateRequest, Ops, Prepared, Where};
+use crate::cli::ops::{Containers, Images, MigrateRequest, Ops, Prepared, Where};
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::status::Status;
 use crate::error::Result;
@@ -23,6 +24,10 @@ impl Ops for Host {
 
     fn images(&self, at: &Where) -> Result<Images> {
         Ok(images::rows(&survey(at)?))
+    }
+
+    fn containers(&self, at: &Where, sizes: bool) -> Result<Containers> {
+        Ok(ps::rows(&survey(at)?, sizes))
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {

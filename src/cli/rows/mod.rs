@@ -8,6 +8,7 @@ pub mod images;
 pub mod migrate;
 pub mod plan;
 pub mod progress;
+pub mod ps;
 pub mod run;
 pub mod status;
 
@@ -66,6 +67,7 @@ mod tests {
             "progress.json",
             include_str!("../schema/progress.json"),
         );
+        assert_schema::<ps::ContainerList>("ps.json", include_str!("../schema/ps.json"));
         assert_schema::<run::JobReports>("run.json", include_str!("../schema/run.json"));
     }
 }

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod config;
+mod container;
 mod locks;
 mod named;
 mod open;
@@ -18,6 +19,7 @@ use crate::tree::{Sub, Tree, TreePathBuf, optional, path};
 
 pub use bytes::{Room, room};
 pub use config::{ConfigFile, DAEMON_CONFIG, read_config};
+pub use container::WritableSize;
 pub use locks::Stopped;
 pub use named::{ContainerAt, ImageAt};
 pub use open::{Opened, open};
