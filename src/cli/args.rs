@@ -11,7 +11,9 @@ use crate::cli::exit::Exit;
 use crate::cli::ops::Where;
 use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
-use crate::cli::{apply, completions, export, images, import, index, migrate, ps, run, status};
+use crate::cli::{
+    apply, completions, export, images, import, index, inspect, migrate, ps, recipe, run, status,
+};
 use crate::error::Result;
 
 /// Move container images between Docker's two on-disk stores, with every daemon stopped
@@ -29,6 +31,8 @@ pub(crate) enum Verb {
     Status(status::Args),
     Images(images::Args),
     Ps(ps::Args),
+    Inspect(inspect::Args),
+    Recipe(recipe::Args),
     Migrate(migrate::Args),
     Export(export::Args),
     Import(import::Args),
@@ -114,13 +118,18 @@ pub(crate) struct PlanOut {
     pub(crate) plan_out: Option<PathBuf>,
 }
 
-/// Tells the names of the images at a place, for completion.
+/// Tells the names of the images or containers at a place, for completion.
 pub(crate) type ImageNames = fn(&Where) -> Vec<String>;
 
-/// Returns the command with completion of image names, for a shell that completes `words`.
-pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) -> clap::Command {
+/// Returns the command with completion of the names of images and containers, for a shell that completes `words`.
+pub(crate) fn completing(
+    words: &[std::ffi::OsString],
+    image_names: ImageNames,
+    container_names: ImageNames,
+) -> clap::Command {
     let (root, _) = migrate::split(words, None, |path| path.is_dir());
     let at = Places::default().at(root);
+    let at_containers = at.clone();
     let names = move |current: &OsStr| candidates(&image_names(&at), current);
     let images = ArgValueCompleter::new(names.clone());
     let paths_and_images = ArgValueCompleter::new(move |current: &OsStr| {
@@ -128,7 +137,17 @@ pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) 
         all.extend(PathCompleter::any().complete(current));
         all
     });
-    ["migrate", "export"].iter().fold(Cli::command(), |command, verb| {
+    let at = at_containers;
+    let containers = ArgValueCompleter::new(move |current: &OsStr| {
+        let mut all = candidates(&container_names(&at), current);
+        all.extend(PathCompleter::any().complete(current));
+        all
+    });
+    let command = ["inspect", "recipe"].iter().fold(Cli::command(), |command, verb| {
+        let containers = containers.clone();
+        command.mut_subcommand(verb, |verb| verb.mut_arg("targets", |arg| arg.add(containers)))
+    });
+    ["migrate", "export"].iter().fold(command, |command, verb| {
         let (paths_and_images, images) = (paths_and_images.clone(), images.clone());
         command.mut_subcommand(verb, |verb| {
             verb.mut_arg("targets", |arg| arg.add(paths_and_images))
@@ -164,15 +183,23 @@ mod tests {
     }
 
     #[test]
-    fn image_names_complete() {
+    fn names_complete() {
         let names = ["tiny/base:1", "weird:1"].map(String::from);
         let found = candidates(&names, OsStr::new("ti"));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].get_value(), "tiny/base:1");
-        let mut command = completing(&["tranship".into()], |_| vec!["tiny/base:1".into()]);
+        let mut command = completing(
+            &["tranship".into()],
+            |_| vec!["tiny/base:1".into()],
+            |_| vec!["tiny-box".into()],
+        );
         let words = ["tranship", "migrate", "ti"].map(Into::into).to_vec();
         let found = clap_complete::engine::complete(&mut command, words, 2, None);
         let found = found.expect("completion reads no file here");
         assert!(found.iter().any(|candidate| candidate.get_value() == "tiny/base:1"));
+        let words = ["tranship", "recipe", "ti"].map(Into::into).to_vec();
+        let found = clap_complete::engine::complete(&mut command, words, 2, None);
+        let found = found.expect("completion reads no file here");
+        assert!(found.iter().any(|candidate| candidate.get_value() == "tiny-box"));
     }
 }

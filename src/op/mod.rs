@@ -2,4 +2,5 @@
 
 pub mod host;
 pub mod migrate;
+pub mod recipe;
 pub mod transfer;

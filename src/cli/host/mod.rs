@@ -1,17 +1,26 @@
 //! The library's answers, in rows.
 
 mod images;
+mod inspect;
 mod migrate;
 mod ps;
+mod recipe;
 mod status;
 
-use crate::cli::ops::{Containers, Images, MigrateRequest, Ops, Prepared, Where};
+use serde_json::Value;
+
+use crate::cli::ops::{
+    Containers, Images, InspectRequest, MigrateRequest, Ops, Prepared, RecipeRequest, Where,
+};
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::status::Status;
 use crate::error::Result;
 use crate::format::oci::Platform;
 use crate::model::Finding;
 use crate::op::host::{self, Known};
+use crate::op::recipe::Recipe;
+
+pub(crate) use recipe::container_names;
 
 /// The stores of this host, or of what the user names.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +37,14 @@ impl Ops for Host {
 
     fn containers(&self, at: &Where, sizes: bool) -> Result<Containers> {
         Ok(ps::rows(&survey(at)?, sizes))
+    }
+
+    fn inspect(&self, at: &Where, request: &InspectRequest) -> Result<Vec<Result<Value>>> {
+        Ok(inspect::documents(&survey(at)?, request))
+    }
+
+    fn recipes(&self, at: &Where, request: &RecipeRequest) -> Result<Vec<Recipe>> {
+        recipe::recipes(&survey(at)?, request)
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {

@@ -1,5 +1,6 @@
 //! Rows to text.
 
+pub(crate) mod card;
 pub(crate) mod error;
 pub(crate) mod findings;
 pub(crate) mod images;

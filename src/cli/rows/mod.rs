@@ -9,6 +9,7 @@ pub mod migrate;
 pub mod plan;
 pub mod progress;
 pub mod ps;
+pub mod recipe;
 pub mod run;
 pub mod status;
 
@@ -68,6 +69,7 @@ mod tests {
             include_str!("../schema/progress.json"),
         );
         assert_schema::<ps::ContainerList>("ps.json", include_str!("../schema/ps.json"));
+        assert_schema::<recipe::RecipeList>("recipe.json", include_str!("../schema/recipe.json"));
         assert_schema::<run::JobReports>("run.json", include_str!("../schema/run.json"));
     }
 }

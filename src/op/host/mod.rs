@@ -6,6 +6,7 @@ mod container;
 mod locks;
 mod named;
 mod open;
+mod unpacked;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub use container::WritableSize;
 pub use locks::Stopped;
 pub use named::{ContainerAt, ImageAt};
 pub use open::{Opened, open};
+pub use unpacked::{UnpackedAt, UnpackedOf};
 
 /// A store, and how a daemon sees it.
 #[derive(Debug)]
