@@ -1,19 +1,16 @@
 //! What may be typed.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
-use clap_complete::CompletionCandidate;
-use clap_complete::engine::{ArgValueCompleter, PathCompleter, ValueCompleter};
+use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::cli::exit::Exit;
 use crate::cli::ops::Where;
 use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
 use crate::cli::{
-    apply, cat, commit, completions, cp, diff, export, images, import, index, ls, migrate, mount,
-    run, status,
+    apply, cat, commit, completions, cp, diff, export, images, import, index, inspect, ls, migrate,
+    mount, ps, recipe, run, status,
 };
 use crate::error::Result;
 
@@ -31,6 +28,9 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Status(status::Args),
     Images(images::Args),
+    Ps(ps::Args),
+    Inspect(inspect::Args),
+    Recipe(recipe::Args),
     Diff(diff::Args),
     Commit(commit::Args),
     Migrate(migrate::Args),
@@ -122,56 +122,10 @@ pub(crate) struct PlanOut {
     pub(crate) plan_out: Option<PathBuf>,
 }
 
-/// Tells the names of the images at a place, or those of containers too, for completion.
-pub(crate) type Names = fn(&Where) -> Vec<String>;
-
-/// Verbs that take images and containers, and the argument that names them.
-const BOTH: [(&str, &str); 6] = [
-    ("ls", "targets"),
-    ("cat", "targets"),
-    ("cp", "source"),
-    ("diff", "targets"),
-    ("commit", "targets"),
-    ("mount", "targets"),
-];
-
-/// Returns the command with completion of the names of images and containers, for a shell that completes
-/// `words`.
-pub(crate) fn completing(
-    words: &[std::ffi::OsString],
-    image_names: Names,
-    all_names: Names,
-) -> clap::Command {
-    let (root, _) = migrate::split(words, None, |path| path.is_dir());
-    let at = Places::default().at(root.clone());
-    let names = move |current: &OsStr| candidates(&image_names(&at), current);
-    let images = ArgValueCompleter::new(names.clone());
-    let paths_and_images = ArgValueCompleter::new(move |current: &OsStr| {
-        let mut all = names(current);
-        all.extend(PathCompleter::any().complete(current));
-        all
-    });
-    let at = Places::default().at(root);
-    let all = ArgValueCompleter::new(move |current: &OsStr| candidates(&all_names(&at), current));
-    let command = BOTH.iter().fold(Cli::command(), |command, (verb, name)| {
-        command.mut_subcommand(verb, |verb| verb.mut_arg(name, |arg| arg.add(all.clone())))
-    });
-    ["migrate", "export"].iter().fold(command, |command, verb| {
-        let (paths_and_images, images) = (paths_and_images.clone(), images.clone());
-        command.mut_subcommand(verb, |verb| {
-            verb.mut_arg("targets", |arg| arg.add(paths_and_images))
-                .mut_arg("exclude", |arg| arg.add(images))
-        })
-    })
-}
-
-fn candidates(names: &[String], current: &OsStr) -> Vec<CompletionCandidate> {
-    let current = current.to_string_lossy();
-    names.iter().filter(|name| name.starts_with(&*current)).map(CompletionCandidate::new).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]
@@ -188,25 +142,6 @@ mod tests {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
                 assert!(!help.is_empty() && !help.ends_with('.'), "{}: {help}", arg.get_id());
             }
-        }
-    }
-
-    #[test]
-    fn image_names_complete() {
-        let names = ["tiny/base:1", "weird:1"].map(String::from);
-        let found = candidates(&names, OsStr::new("ti"));
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].get_value(), "tiny/base:1");
-        let mut command = completing(
-            &["tranship".into()],
-            |_| vec!["tiny/base:1".into()],
-            |_| vec!["tiny".into()],
-        );
-        for (verb, wanted) in [("migrate", "tiny/base:1"), ("diff", "tiny"), ("cp", "tiny")] {
-            let words = ["tranship", verb, "ti"].map(Into::into).to_vec();
-            let found = clap_complete::engine::complete(&mut command, words, 2, None);
-            let found = found.expect("completion reads no file here");
-            assert!(found.iter().any(|candidate| candidate.get_value() == wanted), "{verb}");
         }
     }
 }

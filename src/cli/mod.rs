@@ -5,6 +5,7 @@ mod args;
 mod carry;
 mod cat;
 mod commit;
+mod complete;
 mod completions;
 mod cp;
 mod diff;
@@ -17,6 +18,7 @@ mod images;
 mod import;
 mod index;
 mod inside;
+mod inspect;
 mod job;
 mod ls;
 mod migrate;
@@ -24,6 +26,8 @@ mod mount;
 pub mod ops;
 mod plan_file;
 mod progress;
+mod ps;
+mod recipe;
 mod render;
 pub mod rows;
 mod run;
@@ -43,6 +47,7 @@ use clap::Parser;
 use clap_complete::CompleteEnv;
 
 use self::args::{Cli, Verb};
+use self::complete::Names;
 use self::exit::Exit;
 use self::ops::Ops;
 use self::ui::Ui;
@@ -54,7 +59,7 @@ pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     let (mut out, mut err) = (io::BufWriter::new(io::stdout()), io::stderr());
     let mut ui = Ui::process(&mut out, &mut err);
-    if let Some(code) = complete(&args, &mut ui) {
+    if let Some(code) = completed(&args, &mut ui) {
         return code;
     }
     match Cli::try_parse_from(args) {
@@ -64,10 +69,11 @@ pub fn main() -> ExitCode {
 }
 
 /// Answers a shell that asks for completions.
-fn complete(args: &[OsString], ui: &mut Ui<'_>) -> Option<ExitCode> {
+fn completed(args: &[OsString], ui: &mut Ui<'_>) -> Option<ExitCode> {
     let typed = args.iter().skip_while(|word| *word != "--").skip(1);
     let words: Vec<OsString> = typed.cloned().collect();
-    let command = || args::completing(&words, host::image_names, host::all_names);
+    let names = Names { images: host::image_names, containers: host::container_names };
+    let command = || complete::completing(&words, names);
     let asked = CompleteEnv::with_factory(command).var(completions::VARIABLE);
     match asked.try_complete(args.iter().cloned(), std::env::current_dir().ok().as_deref()) {
         Ok(true) => Some(Exit::Done.into()),
@@ -96,6 +102,9 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Images(args) => images::run(args, ui, ops),
         Verb::Commit(args) => commit::run(args, ui, ops),
         Verb::Diff(args) => diff::run(args, ui, ops),
+        Verb::Ps(args) => ps::run(args, ui, ops),
+        Verb::Inspect(args) => inspect::run(args, ui, ops),
+        Verb::Recipe(args) => recipe::run(args, ui, ops),
         Verb::Migrate(args) => migrate::run(args, ui, ops),
         Verb::Export(args) => export::run(args, ui, ops),
         Verb::Import(args) => import::run(args, ui, ops),

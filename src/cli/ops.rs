@@ -5,11 +5,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::images::ImageRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
+use crate::cli::rows::ps::ContainerRow;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::cli::spelled;
@@ -17,6 +19,7 @@ use crate::error::{Error, Place, Result};
 use crate::format::oci::Platform;
 use crate::op::commit::Commit;
 use crate::op::look::{View, Which};
+use crate::op::recipe::Recipe;
 use crate::store::{Form, Progress};
 
 /// Where to look.
@@ -184,6 +187,56 @@ pub struct Images {
 /// Sees an image or container from inside, or why it cannot be seen. What it returns ends the look.
 pub type See<'s> = &'s mut dyn FnMut(Result<View<'_>>) -> Result<()>;
 
+/// The containers of one or more data roots, and what was found while reading them.
+#[derive(Clone, Debug, Default)]
+pub struct Containers {
+    /// The containers, in any order.
+    pub rows: Vec<ContainerRow>,
+    /// What was found on the way.
+    pub findings: Vec<FindingRow>,
+}
+
+/// What to tell all of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InspectRequest {
+    /// Names or IDs.
+    pub names: Vec<String>,
+    /// What sort of thing to look for alone.
+    pub kind: Option<Kind>,
+    /// Whether sizes of containers are counted.
+    pub size: bool,
+}
+
+/// A sort of thing that has a name or an ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// A container
+    Container,
+    /// An image
+    Image,
+    /// An unpacked layer of an image
+    Layer,
+    /// A volume
+    Volume,
+    /// An unpacked layer, or what a container writes to
+    Snapshot,
+}
+
+impl Kind {
+    /// All sorts, in the order in which they are looked for.
+    pub const ALL: [Self; 5] =
+        [Self::Container, Self::Image, Self::Layer, Self::Volume, Self::Snapshot];
+}
+
+/// Of which containers to make recipes, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecipeRequest {
+    /// The containers, by name or ID.
+    pub containers: Vec<String>,
+    /// Whether secrets are told.
+    pub show_secrets: bool,
+}
+
 /// What the verbs ask of the library.
 pub trait Ops {
     /// Reads what is at `at` and which store each daemon will choose.
@@ -197,6 +250,15 @@ pub trait Ops {
 
     /// Shows `see` each of the images and containers that `names` name, in order, from inside.
     fn look(&self, at: &Where, names: &[&str], which: &Which, see: See<'_>) -> Result<()>;
+
+    /// Reads the containers at `at`, whichever store they are in, and with `sizes` how much each takes.
+    fn containers(&self, at: &Where, sizes: bool) -> Result<Containers>;
+
+    /// Tells all that is kept of each thing that is named, as JSON, or why it cannot be told.
+    fn inspect(&self, at: &Where, request: &InspectRequest) -> Result<Vec<Result<Value>>>;
+
+    /// Tells how containers at `at` can be made again.
+    fn recipes(&self, at: &Where, request: &RecipeRequest) -> Result<Vec<Recipe>>;
 
     /// Plans a migration or an export; writes nothing.
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>>;

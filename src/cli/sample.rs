@@ -11,6 +11,7 @@ use crate::cli::rows::images::{AttestationRow, ImageRow, PlatformRow};
 use crate::cli::rows::migrate::{
     Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
 };
+use crate::cli::rows::ps::{ContainerRow, MountRow, PortRow, StateRow};
 use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
 use crate::store::Form;
 
@@ -88,6 +89,91 @@ pub(crate) fn images() -> Vec<ImageRow> {
             ..image("607341a3bb34", "2026-11-20T17:16:04Z", 2_063_000, &[])
         },
         image("45eef71f9c7e", "2024-02-29T12:34:56.789Z", 6_216_000, &["weird:1"]),
+    ]
+}
+
+fn container(id: &str, name: &str, created: &str, status: &str) -> ContainerRow {
+    ContainerRow {
+        root: "/var/lib/docker".into(),
+        store: Some(StoreKind::Classic),
+        driver: "overlay2".into(),
+        hidden: true,
+        id: format!("{id:0<64}"),
+        name: name.into(),
+        image: "tiny/base:1".into(),
+        image_id: format!("sha256:{:0<64}", "757fb4"),
+        image_present: true,
+        command: ["sh", "-c", "echo added; sleep 9"].map(String::from).to_vec(),
+        created: created.parse().ok(),
+        state: StateRow { status: status.into(), ..StateRow::default() },
+        was_running: status == "running",
+        ports: Vec::new(),
+        restart: Some("no".into()),
+        size: Some(33),
+        size_on_disk: Some(4096),
+        labels: BTreeMap::new(),
+        mounts: Vec::new(),
+        networks: vec!["none".into()],
+    }
+}
+
+/// Newest first, as Docker lists them: one that ran when the power went, one of the other store, and one
+/// whose store is gone.
+pub(crate) fn containers() -> Vec<ContainerRow> {
+    let label = |value: &str| BTreeMap::from([("app".to_owned(), value.to_owned())]);
+    let vol1 = MountRow {
+        kind: "volume".into(),
+        source: "vol1".into(),
+        destination: "/data".into(),
+        writable: true,
+    };
+    let web = PortRow {
+        ip: "127.0.0.1".into(),
+        public: Some("8080".into()),
+        private: "80".into(),
+        protocol: "tcp".into(),
+    };
+    let ended = |exit_code| StateRow {
+        status: "exited".into(),
+        exit_code,
+        started: "2026-11-20T17:27:42Z".parse().ok(),
+        finished: "2026-11-20T17:27:43Z".parse().ok(),
+        ..StateRow::default()
+    };
+    vec![
+        ContainerRow {
+            labels: label("2"),
+            image_id: String::new(),
+            ..container("409111641b53", "running", "2026-11-20T17:27:44Z", "running")
+        },
+        ContainerRow {
+            store: Some(StoreKind::Containerd),
+            driver: "overlayfs".into(),
+            hidden: false,
+            image: "nginx".into(),
+            image_id: String::new(),
+            ports: vec![web],
+            restart: Some("unless-stopped".into()),
+            networks: vec!["front".into()],
+            ..container("55aa64f50ccc", "web", "2026-11-20T17:27:43Z", "created")
+        },
+        ContainerRow {
+            labels: label("1"),
+            image: "registry.example.com:5000/team/app:v1".into(),
+            mounts: vec![vol1],
+            state: ended(3),
+            ..container("d0e9fc8535fd", "changed", "2026-11-20T17:27:42Z", "exited")
+        },
+        ContainerRow {
+            store: None,
+            driver: "aufs".into(),
+            image_id: String::new(),
+            restart: None,
+            size: None,
+            size_on_disk: None,
+            state: ended(0),
+            ..container("0a1b2c3d4e5f", "lost", "2024-11-20T17:27:42Z", "exited")
+        },
     ]
 }
 

@@ -1,5 +1,9 @@
 use super::*;
-use crate::cli::ops::{DiffRequest, Images, MigrateRequest, Prepared, See, Where};
+use crate::cli::ops::{
+    Containers, DiffRequest, Images, InspectRequest, MigrateRequest, Prepared, RecipeRequest, See,
+    Where,
+};
+
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
@@ -7,6 +11,7 @@ use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
 use crate::op::look::Which;
+use crate::op::recipe::Recipe;
 use crate::store::Progress;
 
 /// Answers with the sample rows, and with a finding if it is to have one.
@@ -46,6 +51,21 @@ impl Ops for Sample {
 
     fn look(&self, _: &Where, _: &[&str], _: &Which, _: See<'_>) -> Result<()> {
         Ok(())
+    }
+
+    fn containers(&self, _: &Where, _: bool) -> Result<Containers> {
+        Ok(Containers { rows: sample::containers(), findings: self.findings() })
+    }
+
+    fn inspect(&self, _: &Where, _: &InspectRequest) -> Result<Vec<Result<serde_json::Value>>> {
+        let missing =
+            || Error::missing(crate::error::Place::new("none", ""), "nothing is called so");
+        let found = Ok(serde_json::json!({"Name": "vol1", "Tranship": {"Type": "volume"}}));
+        Ok(if self.finding { vec![found, Err(missing())] } else { vec![found] })
+    }
+
+    fn recipes(&self, _: &Where, _: &RecipeRequest) -> Result<Vec<Recipe>> {
+        Ok(vec![Recipe { name: "web".into(), image: "nginx".into(), ..Recipe::default() }])
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
@@ -90,9 +110,15 @@ fn tranship(words: &str, ops: &Sample) -> (Exit, String, String) {
 
 #[test]
 fn every_verb_speaks_json_on_stdout_and_nothing_else() {
-    for words in
-        ["status --json", "images --json", "diff web --json", "migrate --to containerd -n --json"]
-    {
+    for words in [
+        "status --json",
+        "images --json",
+        "ps --json",
+        "diff web --json",
+        "recipe web --json",
+        "inspect vol1 --json",
+        "migrate --to containerd -n --json",
+    ] {
         let (exit, out, err) = tranship(words, &Sample::default());
         assert_eq!((exit, err.as_str()), (Exit::Done, ""), "{words}");
         assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{words}: {out}");
@@ -111,6 +137,13 @@ fn data_goes_to_stdout_and_findings_to_stderr() {
         err,
         "would not load[layer-without-image]: no image uses this layer\n  at /d/overlay2/9c\n"
     );
+}
+
+#[test]
+fn what_is_found_is_shown_although_another_is_not() {
+    let (exit, out, err) = tranship("inspect vol1 none", &Sample { finding: true });
+    assert_eq!(exit, Exit::Failed);
+    assert!(out.contains("vol1") && err.contains("nothing is called so"), "{out}{err}");
 }
 
 #[test]

@@ -5,4 +5,5 @@ pub mod diff;
 pub mod host;
 pub mod look;
 pub mod migrate;
+pub mod recipe;
 pub mod transfer;

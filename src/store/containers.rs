@@ -1,7 +1,9 @@
 //! The containers of a data root; both stores' lie in one folder.
 //!
 //! ```text
-//! containers/<64 hex digits>/config.v2.json
+//! containers/<64 hex digits>/
+//!   config.v2.json   what it is, and what became of it
+//!   hostconfig.json  what it has of its machine; may be missing
 //! ```
 //!
 //! moby v28 daemon/container/container.go
@@ -9,9 +11,12 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::format::docker::container;
+use crate::format::docker::host_config::HostConfig;
 use crate::format::raw::decode;
 use crate::model::{Container, Finding, Severity};
 use crate::tree::{Tree, TreePath, TreePathBuf, optional, path, read};
@@ -36,6 +41,41 @@ pub fn read_all(tree: &dyn Tree) -> Result<(Vec<Container>, Vec<Finding>)> {
         }
     }
     Ok((containers, findings))
+}
+
+/// Returns what Docker wrote of the container `id` in the data root `tree`: `config.v2.json`.
+///
+/// # Errors
+/// A file that is missing or damaged.
+pub fn config(tree: &dyn Tree, id: &str) -> Result<Map<String, Value>> {
+    document(tree, id, CONFIG)
+}
+
+/// Returns what the container `id` has of its machine, as written: `hostconfig.json`. dockerd goes on
+/// without one (moby v28 daemon/container/container.go readHostConfig).
+///
+/// # Errors
+/// A file that is damaged.
+pub fn host_config(tree: &dyn Tree, id: &str) -> Result<Option<Map<String, Value>>> {
+    optional(document(tree, id, HOST_CONFIG))
+}
+
+/// Returns what the container `id` has of its machine, in the members that are known.
+///
+/// # Errors
+/// As [`host_config`].
+pub fn read_host_config(tree: &dyn Tree, id: &str) -> Result<Option<HostConfig>> {
+    optional(document(tree, id, HOST_CONFIG))
+}
+
+const CONFIG: &[u8] = b"config.v2.json";
+const HOST_CONFIG: &[u8] = b"hostconfig.json";
+
+fn document<T: DeserializeOwned>(tree: &dyn Tree, id: &str, name: &[u8]) -> Result<T> {
+    let file = path("containers").child(id.as_bytes());
+    let file = file.and_then(|folder| folder.as_path().child(name)).unwrap_or_default();
+    let bytes = read(tree, file.as_path())?;
+    decode(&bytes).map_err(|error| error.at(tree.place(file.as_path())))
 }
 
 fn one(tree: &dyn Tree, folder: TreePath<'_>, id: &[u8]) -> Result<Container> {

@@ -22,6 +22,7 @@ pub mod retar;
 mod stack;
 mod step;
 pub mod unpack;
+pub mod volumes;
 
 use std::io::BufRead;
 

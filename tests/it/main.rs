@@ -4,6 +4,7 @@
 
 mod again;
 mod bad_input;
+mod cards;
 mod carried;
 mod classic;
 mod commit;

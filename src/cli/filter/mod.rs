@@ -1,5 +1,6 @@
 //! `--filter`, as `docker images` understands it, and two keys of our own.
 
+pub(crate) mod containers;
 mod time;
 
 use globset::{GlobBuilder, GlobMatcher};

@@ -73,7 +73,7 @@ fn row(root: &str, seen: &Seen, image: &Image, size: Sizes, containers: u64) -> 
 
 /// A classic store keeps digests as names; a containerd store has one for each repository, the
 /// image's own (moby v28 daemon/containerd/image_inspect.go collectRepoTagsAndDigests).
-fn digests(seen: &Seen, image: &Image) -> Vec<String> {
+pub(super) fn digests(seen: &Seen, image: &Image) -> Vec<String> {
     let kept = image.names.iter().filter(|name| name.is_digest()).map(Name::familiar);
     let mut digests: Vec<String> = kept.collect();
     if seen.here.kind == crate::model::StoreKind::Containerd {

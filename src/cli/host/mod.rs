@@ -3,10 +3,18 @@
 mod diff;
 pub(crate) mod files;
 mod images;
+mod inspect;
 mod migrate;
+mod ps;
+mod recipe;
 mod status;
 
-use crate::cli::ops::{DiffRequest, Images, MigrateRequest, Ops, Prepared, See, Where};
+use serde_json::Value;
+
+use crate::cli::ops::{
+    Containers, DiffRequest, Images, InspectRequest, MigrateRequest, Ops, Prepared, RecipeRequest,
+    See, Where,
+};
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::status::Status;
@@ -15,6 +23,9 @@ use crate::format::oci::Platform;
 use crate::model::Finding;
 use crate::op::host::{self, Known};
 use crate::op::look::{self, Which};
+use crate::op::recipe::Recipe;
+
+pub(crate) use recipe::container_names;
 
 /// The stores of this host, or of what the user names.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +47,18 @@ impl Ops for Host {
     fn look(&self, at: &Where, names: &[&str], which: &Which, see: See<'_>) -> Result<()> {
         let host = survey(at)?;
         names.iter().try_for_each(|name| see(look::view(&host, name, which)))
+    }
+
+    fn containers(&self, at: &Where, sizes: bool) -> Result<Containers> {
+        Ok(ps::rows(&survey(at)?, sizes))
+    }
+
+    fn inspect(&self, at: &Where, request: &InspectRequest) -> Result<Vec<Result<Value>>> {
+        Ok(inspect::documents(&survey(at)?, request))
+    }
+
+    fn recipes(&self, at: &Where, request: &RecipeRequest) -> Result<Vec<Recipe>> {
+        recipe::recipes(&survey(at)?, request)
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
@@ -83,12 +106,4 @@ fn finding(finding: &Finding) -> FindingRow {
 pub(crate) fn image_names(at: &Where) -> Vec<String> {
     let images = Host.images(at).unwrap_or_default();
     images.rows.into_iter().flat_map(|row| row.names).collect()
-}
-
-/// Returns the names of the images and containers at `at`, for completion; none if they cannot be read.
-pub(crate) fn all_names(at: &Where) -> Vec<String> {
-    let Ok(host) = survey(at) else { return Vec::new() };
-    let containers = host.roots.iter().flat_map(|root| &root.containers);
-    let containers = containers.map(|container| container.name.clone());
-    containers.chain(images::rows(&host).rows.into_iter().flat_map(|row| row.names)).collect()
 }

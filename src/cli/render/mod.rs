@@ -1,11 +1,13 @@
 //! Rows to text.
 
+pub(crate) mod card;
 pub(crate) mod diff;
 pub(crate) mod error;
 pub(crate) mod findings;
 pub(crate) mod images;
 pub(crate) mod ls;
 pub(crate) mod migrate;
+pub(crate) mod ps;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod template;

@@ -10,6 +10,8 @@ pub mod ls;
 pub mod migrate;
 pub mod plan;
 pub mod progress;
+pub mod ps;
+pub mod recipe;
 pub mod run;
 pub mod status;
 
@@ -70,6 +72,8 @@ mod tests {
             "progress.json",
             include_str!("../schema/progress.json"),
         );
+        assert_schema::<ps::ContainerList>("ps.json", include_str!("../schema/ps.json"));
+        assert_schema::<recipe::RecipeList>("recipe.json", include_str!("../schema/recipe.json"));
         assert_schema::<run::JobReports>("run.json", include_str!("../schema/run.json"));
     }
 }

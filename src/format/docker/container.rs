@@ -56,6 +56,9 @@ pub struct Container {
     /// What is mounted in it, by where.
     #[serde(deserialize_with = "or_default")]
     pub mount_points: BTreeMap<String, MountPoint>,
+    /// Its networks and ports, as written; see [`NetworkSettings`](super::network::NetworkSettings).
+    #[serde(deserialize_with = "or_default")]
+    pub network_settings: Map<String, Value>,
     /// How often the daemon started it again.
     #[serde(deserialize_with = "or_default")]
     pub restart_count: i64,
@@ -80,6 +83,9 @@ pub struct State {
     /// Its removal failed.
     #[serde(deserialize_with = "or_default")]
     pub dead: bool,
+    /// The kernel ended it for want of memory.
+    #[serde(rename = "OOMKilled", deserialize_with = "or_default")]
+    pub oom_killed: bool,
     /// How it ended.
     #[serde(deserialize_with = "or_default")]
     pub exit_code: i64,

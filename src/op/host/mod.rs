@@ -2,9 +2,11 @@
 
 mod bytes;
 mod config;
+mod container;
 mod locks;
 mod named;
 mod open;
+mod unpacked;
 
 use std::sync::Arc;
 
@@ -18,9 +20,11 @@ use crate::tree::{Sub, Tree, TreePathBuf, optional, path};
 
 pub use bytes::{Room, room};
 pub use config::{ConfigFile, DAEMON_CONFIG, read_config};
+pub use container::WritableSize;
 pub use locks::Stopped;
 pub use named::{ContainerAt, ImageAt};
 pub use open::{Opened, open};
+pub use unpacked::{UnpackedAt, UnpackedOf};
 
 /// A store, and how a daemon sees it.
 #[derive(Debug)]
