@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::ops::Where;
 use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
-use crate::cli::{apply, completions, export, images, import, index, migrate, run, status};
+use crate::cli::{apply, completions, export, images, import, index, logs, migrate, run, status};
 use crate::error::Result;
 
 /// Move container images between Docker's two on-disk stores, with every daemon stopped
@@ -28,6 +28,7 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Status(status::Args),
     Images(images::Args),
+    Logs(logs::Args),
     Migrate(migrate::Args),
     Export(export::Args),
     Import(import::Args),
@@ -113,13 +114,23 @@ pub(crate) struct PlanOut {
     pub(crate) plan_out: Option<PathBuf>,
 }
 
-/// Tells the names of the images at a place, for completion.
-pub(crate) type ImageNames = fn(&Where) -> Vec<String>;
+/// Tells the names of the images, or of other things, at a place, for completion.
+pub(crate) type Names = fn(&Where) -> Vec<String>;
 
-/// Returns the command with completion of image names, for a shell that completes `words`.
-pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) -> clap::Command {
+/// Returns the command with completion of names, for a shell that completes `words`.
+pub(crate) fn completing(
+    words: &[std::ffi::OsString],
+    image_names: Names,
+    container_names: Names,
+) -> clap::Command {
     let (root, _) = migrate::split(words, None, |path| path.is_dir());
     let at = Places::default().at(root);
+    let elsewhere = at.clone();
+    let containers = ArgValueCompleter::new(move |current: &OsStr| {
+        let mut all = candidates(&container_names(&elsewhere), current);
+        all.extend(PathCompleter::any().complete(current));
+        all
+    });
     let names = move |current: &OsStr| candidates(&image_names(&at), current);
     let images = ArgValueCompleter::new(names.clone());
     let paths_and_images = ArgValueCompleter::new(move |current: &OsStr| {
@@ -127,7 +138,9 @@ pub(crate) fn completing(words: &[std::ffi::OsString], image_names: ImageNames) 
         all.extend(PathCompleter::any().complete(current));
         all
     });
-    ["migrate", "export"].iter().fold(Cli::command(), |command, verb| {
+    let command = Cli::command()
+        .mut_subcommand("logs", |verb| verb.mut_arg("targets", |arg| arg.add(containers)));
+    ["migrate", "export"].iter().fold(command, |command, verb| {
         let (paths_and_images, images) = (paths_and_images.clone(), images.clone());
         command.mut_subcommand(verb, |verb| {
             verb.mut_arg("targets", |arg| arg.add(paths_and_images))
@@ -168,7 +181,8 @@ mod tests {
         let found = candidates(&names, OsStr::new("ti"));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].get_value(), "tiny/base:1");
-        let mut command = completing(&["tranship".into()], |_| vec!["tiny/base:1".into()]);
+        let mut command =
+            completing(&["tranship".into()], |_| vec!["tiny/base:1".into()], |_| Vec::new());
         let words = ["tranship", "migrate", "ti"].map(Into::into).to_vec();
         let found = clap_complete::engine::complete(&mut command, words, 2, None);
         let found = found.expect("completion reads no file here");

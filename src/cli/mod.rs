@@ -13,6 +13,7 @@ mod images;
 mod import;
 mod index;
 mod job;
+mod logs;
 mod migrate;
 pub mod ops;
 mod plan_file;
@@ -59,7 +60,7 @@ pub fn main() -> ExitCode {
 fn complete(args: &[OsString], ui: &mut Ui<'_>) -> Option<ExitCode> {
     let typed = args.iter().skip_while(|word| *word != "--").skip(1);
     let words: Vec<OsString> = typed.cloned().collect();
-    let command = || args::completing(&words, host::image_names);
+    let command = || args::completing(&words, host::image_names, host::container_names);
     let asked = CompleteEnv::with_factory(command).var(completions::VARIABLE);
     match asked.try_complete(args.iter().cloned(), std::env::current_dir().ok().as_deref()) {
         Ok(true) => Some(Exit::Done.into()),
@@ -86,6 +87,7 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
     let exit = match &cli.verb {
         Verb::Status(args) => status::run(args, ui, ops),
         Verb::Images(args) => images::run(args, ui, ops),
+        Verb::Logs(args) => logs::run(args, ui, ops),
         Verb::Migrate(args) => migrate::run(args, ui, ops),
         Verb::Export(args) => export::run(args, ui, ops),
         Verb::Import(args) => import::run(args, ui, ops),

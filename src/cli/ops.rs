@@ -13,7 +13,9 @@ use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::cli::spelled;
 use crate::error::{Error, Place, Result};
+use crate::format::docker::log::Record;
 use crate::format::oci::Platform;
+use crate::op::logs::Wanted;
 use crate::store::{Form, Progress};
 
 /// Where to look.
@@ -158,6 +160,17 @@ pub struct Images {
     pub findings: Vec<FindingRow>,
 }
 
+/// Whose log to read, and what of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogsRequest {
+    /// Where the container is.
+    pub at: Where,
+    /// The container, by name or ID.
+    pub container: String,
+    /// Which records.
+    pub wanted: Wanted,
+}
+
 /// What the verbs ask of the library.
 pub trait Ops {
     /// Reads what is at `at` and which store each daemon will choose.
@@ -165,6 +178,14 @@ pub trait Ops {
 
     /// Reads the images of every store at `at`.
     fn images(&self, at: &Where) -> Result<Images>;
+
+    /// Hands each wanted record of a container's log to `each`, the oldest first, and returns what is
+    /// wrong with the log.
+    fn logs(
+        &self,
+        request: &LogsRequest,
+        each: &mut dyn FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<Vec<FindingRow>>;
 
     /// Plans a migration or an export; writes nothing.
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>>;

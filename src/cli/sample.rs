@@ -11,6 +11,7 @@ use crate::cli::rows::migrate::{
     Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
 };
 use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
+use crate::format::docker::log::Record;
 use crate::store::Form;
 
 pub(crate) fn now() -> Timestamp {
@@ -154,6 +155,23 @@ pub(crate) fn request() -> MigrateRequest {
         to_stdout: false,
         jobs: std::num::NonZeroUsize::new(2),
     }
+}
+
+/// Three lines of a log, the last in two parts.
+pub(crate) fn records() -> Vec<Record<'static>> {
+    let record = |stream: &'static str, log: &'static [u8]| Record {
+        time: "2026-11-20T17:27:44.000000005Z".parse().expect("a time"),
+        stream: stream.into(),
+        log: log.into(),
+        attrs: Vec::new(),
+    };
+    let attrs = [("c", ""), ("a b", "/")].map(|(key, value)| (key.into(), value.into())).into();
+    vec![
+        Record { attrs, ..record("stdout", b"one\n") },
+        record("stderr", b"bad\n"),
+        record("stdout", b"long "),
+        record("stdout", b"line\n"),
+    ]
 }
 
 /// The plan of moving [`images`] to the containerd store.

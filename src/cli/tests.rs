@@ -1,10 +1,11 @@
 use super::*;
-use crate::cli::ops::{Images, MigrateRequest, Prepared, Where};
+use crate::cli::ops::{Images, LogsRequest, MigrateRequest, Prepared, Where};
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
+use crate::format::docker::log::Record;
 use crate::store::Progress;
 
 /// Answers with the sample rows, and with a finding if it is to have one.
@@ -36,6 +37,18 @@ impl Ops for Sample {
             Some(_) => Err(Error::refused("dockerd is running").hint("stop it")),
             None => Ok(Images { rows: sample::images(), findings: self.findings() }),
         }
+    }
+
+    fn logs(
+        &self,
+        request: &LogsRequest,
+        each: &mut dyn FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<Vec<FindingRow>> {
+        assert_eq!(request.container, "web");
+        for record in sample::records() {
+            each(&record)?;
+        }
+        Ok(self.findings())
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
@@ -153,4 +166,22 @@ fn every_shell_gets_a_script() {
         assert_eq!(exit, Exit::Done);
         assert!(out.contains("tranship") && out.contains("COMPLETE"), "{shell}");
     }
+}
+
+#[test]
+fn a_log_goes_where_its_container_wrote_it() {
+    let sample = Sample { finding: true };
+    let (exit, out, err) = tranship("logs web", &sample);
+    assert_eq!((exit, out.as_str()), (Exit::Findings, "one\nlong line\n"));
+    assert!(err.starts_with("bad\nwould not load["), "{err}");
+    let (_, out, err) = tranship("logs web -t --details --stream stdout", &Sample::default());
+    let time = "2026-11-20T17:27:44.000000005Z";
+    assert_eq!(out, format!("{time} a+b=%2F,c= one\n{time}  long {time}  line\n"));
+    assert_eq!(err, "");
+    let (_, out, _) = tranship("logs web --json", &Sample::default());
+    let rows: Vec<rows::logs::LogRow> =
+        out.lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
+    assert_eq!(rows.len(), 4);
+    assert_eq!((rows[1].stream.as_str(), rows[1].log.as_str()), ("stderr", "bad\n"));
+    assert!(rows[2].partial && !rows[3].partial && rows[0].attrs["a b"] == "/");
 }

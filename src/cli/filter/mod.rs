@@ -1,6 +1,6 @@
 //! `--filter`, as `docker images` understands it, and two keys of our own.
 
-mod time;
+pub(crate) mod time;
 
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::Timestamp;

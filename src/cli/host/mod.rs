@@ -4,13 +4,15 @@ mod images;
 mod migrate;
 mod status;
 
-use crate::cli::ops::{Images, MigrateRequest, Ops, Prepared, Where};
+use crate::cli::ops::{Images, LogsRequest, MigrateRequest, Ops, Prepared, Where};
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::status::Status;
 use crate::error::Result;
+use crate::format::docker::log::Record;
 use crate::format::oci::Platform;
 use crate::model::Finding;
-use crate::op::host::{self, Known};
+use crate::op;
+use crate::op::host::{self, DataRoot, Known};
 
 /// The stores of this host, or of what the user names.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,16 @@ impl Ops for Host {
 
     fn images(&self, at: &Where) -> Result<Images> {
         Ok(images::rows(&survey(at)?))
+    }
+
+    fn logs(
+        &self,
+        request: &LogsRequest,
+        each: &mut dyn FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<Vec<FindingRow>> {
+        let host = survey(&request.at)?;
+        let found = op::logs::read(&host.container(&request.container)?, &request.wanted, each)?;
+        Ok(found.iter().map(finding).collect())
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
@@ -70,4 +82,11 @@ fn finding(finding: &Finding) -> FindingRow {
 pub(crate) fn image_names(at: &Where) -> Vec<String> {
     let images = Host.images(at).unwrap_or_default();
     images.rows.into_iter().flat_map(|row| row.names).collect()
+}
+
+/// Returns the names of the containers at `at`, for completion; none if they cannot be read.
+pub(crate) fn container_names(at: &Where) -> Vec<String> {
+    let Ok(host) = survey(at) else { return Vec::new() };
+    let all = host.roots.iter().flat_map(DataRoot::containers);
+    all.map(|at| at.container.name.clone()).collect()
 }

@@ -3,6 +3,7 @@
 pub(crate) mod error;
 pub(crate) mod findings;
 pub(crate) mod images;
+pub(crate) mod logs;
 pub(crate) mod migrate;
 pub(crate) mod status;
 pub(crate) mod table;

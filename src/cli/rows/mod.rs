@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 pub mod images;
+pub mod logs;
 pub mod migrate;
 pub mod plan;
 pub mod progress;
@@ -59,6 +60,7 @@ mod tests {
     #[test]
     fn the_committed_schemas_are_those_of_the_rows() {
         assert_schema::<images::ImageList>("images.json", include_str!("../schema/images.json"));
+        assert_schema::<logs::LogRow>("logs.json", include_str!("../schema/logs.json"));
         assert_schema::<status::Status>("status.json", include_str!("../schema/status.json"));
         assert_schema::<migrate::Migration>("migrate.json", include_str!("../schema/migrate.json"));
         assert_schema::<plan::PlanFile>("plan.json", include_str!("../schema/plan.json"));

@@ -6,4 +6,5 @@ pub mod daemon_config;
 pub mod distribution;
 pub mod layerdb;
 pub mod link;
+pub mod log;
 pub mod repositories;
