@@ -11,7 +11,9 @@ use crate::cli::exit::Exit;
 use crate::cli::ops::Where;
 use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
-use crate::cli::{apply, completions, export, images, import, index, logs, migrate, run, status};
+use crate::cli::{
+    apply, completions, export, images, import, index, logs, migrate, run, status, volumes,
+};
 use crate::error::Result;
 
 /// Move container images between Docker's two on-disk stores, with every daemon stopped
@@ -35,6 +37,7 @@ pub(crate) enum Verb {
     Index(index::Args),
     Apply(apply::Args),
     Run(run::Args),
+    Volumes(volumes::Args),
     Completions(completions::Args),
 }
 
@@ -122,10 +125,13 @@ pub(crate) fn completing(
     words: &[std::ffi::OsString],
     image_names: Names,
     container_names: Names,
+    volume_names: Names,
 ) -> clap::Command {
     let (root, _) = migrate::split(words, None, |path| path.is_dir());
     let at = Places::default().at(root);
-    let elsewhere = at.clone();
+    let (elsewhere, here) = (at.clone(), at.clone());
+    let volumes =
+        ArgValueCompleter::new(move |current: &OsStr| candidates(&volume_names(&here), current));
     let containers = ArgValueCompleter::new(move |current: &OsStr| {
         let mut all = candidates(&container_names(&elsewhere), current);
         all.extend(PathCompleter::any().complete(current));
@@ -139,7 +145,10 @@ pub(crate) fn completing(
         all
     });
     let command = Cli::command()
-        .mut_subcommand("logs", |verb| verb.mut_arg("targets", |arg| arg.add(containers)));
+        .mut_subcommand("logs", |verb| verb.mut_arg("targets", |arg| arg.add(containers)))
+        .mut_subcommand("volumes", |verb| {
+            verb.mut_subcommand("export", |verb| verb.mut_arg("names", |arg| arg.add(volumes)))
+        });
     ["migrate", "export"].iter().fold(command, |command, verb| {
         let (paths_and_images, images) = (paths_and_images.clone(), images.clone());
         command.mut_subcommand(verb, |verb| {
@@ -181,8 +190,12 @@ mod tests {
         let found = candidates(&names, OsStr::new("ti"));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].get_value(), "tiny/base:1");
-        let mut command =
-            completing(&["tranship".into()], |_| vec!["tiny/base:1".into()], |_| Vec::new());
+        let mut command = completing(
+            &["tranship".into()],
+            |_| vec!["tiny/base:1".into()],
+            |_| Vec::new(),
+            |_| Vec::new(),
+        );
         let words = ["tranship", "migrate", "ti"].map(Into::into).to_vec();
         let found = clap_complete::engine::complete(&mut command, words, 2, None);
         let found = found.expect("completion reads no file here");

@@ -27,6 +27,7 @@ mod size;
 mod spelled;
 mod status;
 pub mod ui;
+mod volumes;
 
 use std::ffi::OsString;
 use std::io;
@@ -60,7 +61,8 @@ pub fn main() -> ExitCode {
 fn complete(args: &[OsString], ui: &mut Ui<'_>) -> Option<ExitCode> {
     let typed = args.iter().skip_while(|word| *word != "--").skip(1);
     let words: Vec<OsString> = typed.cloned().collect();
-    let command = || args::completing(&words, host::image_names, host::container_names);
+    let command =
+        || args::completing(&words, host::image_names, host::container_names, host::volumes::names);
     let asked = CompleteEnv::with_factory(command).var(completions::VARIABLE);
     match asked.try_complete(args.iter().cloned(), std::env::current_dir().ok().as_deref()) {
         Ok(true) => Some(Exit::Done.into()),
@@ -94,6 +96,7 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Index(args) => index::run(args, ui, ops),
         Verb::Apply(args) => apply::run(args, ui, ops),
         Verb::Run(args) => run::run(args, ui, ops),
+        Verb::Volumes(args) => volumes::run(args, ui, ops),
         Verb::Completions(args) => completions::run(args, ui),
     };
     let flushed = ui.flush();

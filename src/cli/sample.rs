@@ -11,6 +11,7 @@ use crate::cli::rows::migrate::{
     Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
 };
 use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
+use crate::cli::rows::volumes::{MountRow, UserRow, VolumeRow};
 use crate::format::docker::log::Record;
 use crate::store::Form;
 
@@ -171,6 +172,41 @@ pub(crate) fn records() -> Vec<Record<'static>> {
         record("stderr", b"bad\n"),
         record("stdout", b"long "),
         record("stdout", b"line\n"),
+    ]
+}
+
+/// Volumes of a host that switched stores.
+pub(crate) fn volumes() -> Vec<VolumeRow> {
+    let volume = |name: &str, size, users: &[(&str, bool)]| VolumeRow {
+        root: "/var/lib/docker".into(),
+        name: name.into(),
+        driver: "local".into(),
+        mountpoint: Some(format!("/var/lib/docker/volumes/{name}/_data")),
+        size,
+        allocated: size,
+        used_by: users
+            .iter()
+            .map(|(name, hidden)| UserRow {
+                id: format!("{:0<64}", "c0"),
+                name: (*name).into(),
+                hidden: *hidden,
+            })
+            .collect(),
+        dangling: users.is_empty(),
+        hidden: !users.is_empty() && users.iter().all(|(_, hidden)| *hidden),
+        ..VolumeRow::default()
+    };
+    let mount = MountRow { kind: "nfs".into(), device: ":/export".into() };
+    let labels = BTreeMap::from([("keep".to_owned(), "yes".to_owned())]);
+    let users = [("web", false), ("old-web", true)];
+    vec![
+        VolumeRow {
+            anonymous: true,
+            ..volume(&format!("{:0<64}", "7d6e4abd0995b"), Some(0), &users[..1])
+        },
+        VolumeRow { labels, ..volume("db", Some(48_000_000), &[("old-db", true)]) },
+        VolumeRow { mount: Some(mount), ..volume("share", None, &[]) },
+        volume("web", Some(1234), &users),
     ]
 }
 

@@ -1,8 +1,11 @@
 use super::*;
-use crate::cli::ops::{Images, LogsRequest, MigrateRequest, Prepared, Where};
+use crate::cli::ops::{
+    ExportVolumes, Images, ImportVolume, LogsRequest, MigrateRequest, Prepared, Volumes, Where,
+};
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
+use crate::cli::rows::volumes::{CarriedRow, VolumesCarried};
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
 use crate::format::docker::log::Record;
@@ -51,6 +54,29 @@ impl Ops for Sample {
         Ok(self.findings())
     }
 
+    fn volumes(&self, _: &Where, sizes: bool) -> Result<Volumes> {
+        let mut rows = sample::volumes();
+        rows.iter_mut().for_each(|row| row.size = row.size.filter(|_| sizes));
+        Ok(Volumes { rows, findings: self.findings() })
+    }
+
+    fn export_volumes(
+        &self,
+        request: &ExportVolumes,
+        progress: &dyn Progress,
+    ) -> Result<VolumesCarried> {
+        progress.start(10, 1);
+        let row = |name: &String| CarriedRow { name: name.clone(), ..CarriedRow::default() };
+        let volumes = request.names.iter().map(row).collect();
+        Ok(VolumesCarried { volumes, ..VolumesCarried::default() })
+    }
+
+    fn import_volume(&self, request: &ImportVolume, _: &dyn Progress) -> Result<VolumesCarried> {
+        let name = request.importing.name.clone();
+        let volumes = vec![CarriedRow { name, ..CarriedRow::default() }];
+        Ok(VolumesCarried { dry_run: request.importing.dry_run, volumes, findings: Vec::new() })
+    }
+
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
         let plan = Migration { dry_run: request.dry_run, ..sample::migration() };
         Ok(Box::new(Planned(plan)))
@@ -93,7 +119,14 @@ fn tranship(words: &str, ops: &Sample) -> (Exit, String, String) {
 
 #[test]
 fn every_verb_speaks_json_on_stdout_and_nothing_else() {
-    for words in ["status --json", "images --json", "migrate --to containerd -n --json"] {
+    for words in [
+        "status --json",
+        "images --json",
+        "migrate --to containerd -n --json",
+        "volumes --json",
+        "volumes export db -o x.tar --json",
+        "volumes import x db --root y -n --json",
+    ] {
         let (exit, out, err) = tranship(words, &Sample::default());
         assert_eq!((exit, err.as_str()), (Exit::Done, ""), "{words}");
         assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{words}: {out}");
@@ -184,4 +217,18 @@ fn a_log_goes_where_its_container_wrote_it() {
     assert_eq!(rows.len(), 4);
     assert_eq!((rows[1].stream.as_str(), rows[1].log.as_str()), ("stderr", "bad\n"));
     assert!(rows[2].partial && !rows[3].partial && rows[0].attrs["a b"] == "/");
+}
+
+#[test]
+fn volumes_that_a_daemon_would_take_for_unused_are_told() {
+    let (exit, out, err) = tranship("volumes", &Sample::default());
+    assert_eq!(exit, Exit::Done);
+    assert!(out.contains("old-db (hidden)"), "{out}");
+    assert!(err.contains("hint: db is used by containers alone"), "{err}");
+    let (_, out, err) = tranship("volumes -q --filter dangling=true", &Sample::default());
+    assert_eq!((out.as_str(), err.as_str()), ("share\n", ""));
+    let (_, out, _) = tranship("volumes --no-size --format {{.Size}}", &Sample::default());
+    assert_eq!(out, "N/A\n".repeat(4));
+    let (_, out, _) = tranship("volumes import x db --root y -n", &Sample::default());
+    assert_eq!(out, "db: 0 files, 0B\nNothing was written: this was a dry run.\n");
 }

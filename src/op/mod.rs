@@ -4,3 +4,4 @@ pub mod host;
 pub mod logs;
 pub mod migrate;
 pub mod transfer;
+pub mod volumes;

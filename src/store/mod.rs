@@ -23,6 +23,7 @@ pub mod retar;
 mod stack;
 mod step;
 pub mod unpack;
+pub mod volumes;
 
 use std::io::BufRead;
 

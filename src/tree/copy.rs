@@ -72,6 +72,11 @@ pub fn copy(
     copier.run(from, to)
 }
 
+/// A tar says how long a file is before it comes. Up to this many bytes a file is held until it is whole,
+/// so that one which another program cuts short meanwhile spoils nothing; a larger one is not written
+/// twice.
+const SPOOLED: u64 = 1 << 20;
+
 struct Copier<'a> {
     tree: &'a dyn Tree,
     sink: &'a dyn Sink,
@@ -85,14 +90,14 @@ impl Copier<'_> {
         let mut total = Copied::default();
         let mut folders = vec![(from.to_owned(), self.tree.stat(from)?)];
         let mut linked: HashMap<u64, TreePathBuf> = HashMap::new();
-        self.sink.make_dir(to, 0o700)?;
+        self.make_dir(from, &folders[0].1, to)?;
         walk(self.tree, from, &mut |path, entry| {
             if (self.copying.skip)(entry) {
                 return Ok(false);
             }
             let target = to.join(path.below(from).unwrap_or(path));
             if entry.metadata.kind == Kind::Dir {
-                self.sink.make_dir(target.as_path(), 0o700)?;
+                self.make_dir(path, &entry.metadata, target.as_path())?;
                 folders.push((path.to_owned(), entry.metadata));
                 return Ok(true);
             }
@@ -112,11 +117,29 @@ impl Copier<'_> {
         // Innermost first: writing into a folder changes its time.
         for (path, metadata) in folders.iter().rev() {
             let target = to.join(path.as_path().below(from).unwrap_or(TreePath::ROOT));
-            let attributes = self.attributes(path.as_path(), metadata)?;
             total.inodes += 1;
-            total.allocated += self.sink.finish_dir(target.as_path(), &attributes)?;
+            if self.sink.can_stage() {
+                let attributes = self.attributes(path.as_path(), metadata)?;
+                total.allocated += self.sink.finish_dir(target.as_path(), &attributes)?;
+            }
         }
         Ok(total)
+    }
+
+    /// Makes a folder. In a tar it has its attributes from the start, or it would need a second entry:
+    /// what comes after it does not change its time there.
+    fn make_dir(
+        &self,
+        path: TreePath<'_>,
+        metadata: &Metadata,
+        target: TreePath<'_>,
+    ) -> Result<()> {
+        self.sink.make_dir(target, 0o700)?;
+        if !self.sink.can_stage() {
+            let attributes = self.attributes(path, metadata)?;
+            self.sink.finish_dir(target, &attributes)?;
+        }
+        Ok(())
     }
 
     fn attributes(&self, path: TreePath<'_>, metadata: &Metadata) -> Result<Attributes> {
@@ -153,7 +176,7 @@ impl Copier<'_> {
             }
         }
         *written += metadata.size;
-        self.stream(path, target, &attributes)
+        self.stream(path, metadata, target, &attributes)
     }
 
     fn may(&self, how: Share) -> bool {
@@ -201,9 +224,23 @@ impl Copier<'_> {
         }))
     }
 
-    fn stream(&self, path: TreePath<'_>, target: TreePath<'_>, to: &Attributes) -> Result<u64> {
+    fn stream(
+        &self,
+        path: TreePath<'_>,
+        metadata: &Metadata,
+        target: TreePath<'_>,
+        to: &Attributes,
+    ) -> Result<u64> {
         let mut from = self.tree.open(path)?;
-        let mut file = self.sink.create(target, to)?;
+        let is_sized = !self.sink.can_stage() && metadata.nlink <= 1 && metadata.size > SPOOLED;
+        let mut file = match is_sized {
+            true => {
+                // What is written to meanwhile may have grown.
+                from = Box::new(from.take(metadata.size));
+                self.sink.create_sized(target, to, metadata.size)?
+            }
+            false => self.sink.create(target, to)?,
+        };
         let mut buffer = vec![0; 64 << 10];
         loop {
             let length = from

@@ -21,4 +21,5 @@ mod support;
 mod taken_out;
 mod transfer;
 mod unpacked;
+mod volumes;
 mod written;

@@ -1,6 +1,7 @@
 //! `--filter`, as `docker images` understands it, and two keys of our own.
 
 pub(crate) mod time;
+pub(crate) mod volumes;
 
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::Timestamp;

@@ -3,16 +3,21 @@
 mod images;
 mod migrate;
 mod status;
+pub(crate) mod volumes;
 
-use crate::cli::ops::{Images, LogsRequest, MigrateRequest, Ops, Prepared, Where};
+use crate::cli::ops::{
+    ExportVolumes, Images, ImportVolume, LogsRequest, MigrateRequest, Ops, Prepared, Volumes, Where,
+};
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::status::Status;
+use crate::cli::rows::volumes::VolumesCarried;
 use crate::error::Result;
 use crate::format::docker::log::Record;
 use crate::format::oci::Platform;
 use crate::model::Finding;
 use crate::op;
 use crate::op::host::{self, DataRoot, Known};
+use crate::store::Progress;
 
 /// The stores of this host, or of what the user names.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,26 @@ impl Ops for Host {
         let host = survey(&request.at)?;
         let found = op::logs::read(&host.container(&request.container)?, &request.wanted, each)?;
         Ok(found.iter().map(finding).collect())
+    }
+
+    fn volumes(&self, at: &Where, sizes: bool) -> Result<Volumes> {
+        volumes::rows(&survey(at)?, sizes)
+    }
+
+    fn export_volumes(
+        &self,
+        request: &ExportVolumes,
+        progress: &dyn Progress,
+    ) -> Result<VolumesCarried> {
+        volumes::export(request, progress)
+    }
+
+    fn import_volume(
+        &self,
+        request: &ImportVolume,
+        progress: &dyn Progress,
+    ) -> Result<VolumesCarried> {
+        volumes::import(request, progress)
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {

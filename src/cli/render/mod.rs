@@ -11,6 +11,7 @@ pub(crate) mod template;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod units;
+pub(crate) mod volumes;
 
 /// How wide to set text.
 #[derive(Clone, Copy, Debug)]

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod progress;
 pub mod run;
 pub mod status;
+pub mod volumes;
 
 pub use crate::model::{Severity, StoreKind};
 
@@ -61,6 +62,14 @@ mod tests {
     fn the_committed_schemas_are_those_of_the_rows() {
         assert_schema::<images::ImageList>("images.json", include_str!("../schema/images.json"));
         assert_schema::<logs::LogRow>("logs.json", include_str!("../schema/logs.json"));
+        assert_schema::<volumes::VolumeList>(
+            "volumes.json",
+            include_str!("../schema/volumes.json"),
+        );
+        assert_schema::<volumes::VolumesCarried>(
+            "volumes-carried.json",
+            include_str!("../schema/volumes-carried.json"),
+        );
         assert_schema::<status::Status>("status.json", include_str!("../schema/status.json"));
         assert_schema::<migrate::Migration>("migrate.json", include_str!("../schema/migrate.json"));
         assert_schema::<plan::PlanFile>("plan.json", include_str!("../schema/plan.json"));

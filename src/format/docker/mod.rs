@@ -8,3 +8,4 @@ pub mod layerdb;
 pub mod link;
 pub mod log;
 pub mod repositories;
+pub mod volume;

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use memchr::memmem::rfind;
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr2, memrchr};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
@@ -80,6 +80,9 @@ struct Loose {
 }
 
 pub(super) fn decode(body: &[u8]) -> Result<Record<'_>, DecodeError> {
+    if let Some(record) = usual(body) {
+        return Ok(record);
+    }
     match serde_json::from_slice::<Line<'_>>(body) {
         Ok(line) if body.first() == Some(&b'{') => Ok(Record {
             time: Timestamp::parse(&line.time)?,
@@ -89,6 +92,47 @@ pub(super) fn decode(body: &[u8]) -> Result<Record<'_>, DecodeError> {
         }),
         Ok(_) => loose(body),
         Err(error) => loose(body).map_err(|_| located(body, &error)),
+    }
+}
+
+/// Reads a line as dockerd writes nearly all of them; serde takes three times as long, and there are
+/// millions. Nothing for any other line.
+fn usual(body: &[u8]) -> Option<Record<'_>> {
+    let (log, rest) = text(body.strip_prefix(START)?)?;
+    let rest = rest.strip_prefix(br#","stream":""#)?;
+    let stream = std::str::from_utf8(rest.get(..6)?).ok()?;
+    let time = rest.get(6..)?.strip_prefix(br#"","time":""#)?.strip_suffix(br#""}"#)?;
+    let time = Timestamp::parse_utc(time)?;
+    let is_stream = matches!(stream, "stdout" | "stderr");
+    is_stream.then_some(Record { time, stream: stream.into(), log, attrs: Vec::new() })
+}
+
+/// Reads a text up to the quote that ends it, and returns it with what follows.
+fn text(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
+    let (mut read, mut rest) = (Vec::new(), bytes);
+    loop {
+        let (plain, after) = rest.split_at_checked(memchr2(b'"', b'\\', rest)?)?;
+        let is_plain = plain.iter().all(|byte| *byte >= b' ') && std::str::from_utf8(plain).is_ok();
+        let (end, after) = after.split_first().filter(|_| is_plain)?;
+        if *end == b'"' && read.is_empty() {
+            return Some((plain.into(), after));
+        }
+        if read.is_empty() {
+            read.reserve(plain.len().saturating_add(16));
+        }
+        read.extend_from_slice(plain);
+        if *end == b'"' {
+            return Some((read.into(), after));
+        }
+        let (escaped, after) = after.split_first()?;
+        read.push(match escaped {
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'r' => b'\r',
+            b'"' | b'\\' | b'/' => *escaped,
+            _ => return None,
+        });
+        rest = after;
     }
 }
 

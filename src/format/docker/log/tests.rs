@@ -33,6 +33,12 @@ fn lines_are_read_as_dockerd_reads_them() {
             "stdout",
             2,
         ),
+        (
+            format!(r#"{{"log":"a\t\"\\\/\r\n","stream":"stderr","time":"{time}"}}"#),
+            "a\t\"\\/\r\n",
+            "stderr",
+            0,
+        ),
         (format!(r#" {{"time":"{time}","other":[1],"log":null}} "#), "", "", 0),
         (format!(r#"{{"log":"1","log":"2","time":"{time}","attrs":null}}"#), "2", "", 0),
     ] {
