@@ -21,6 +21,9 @@ use tranship::store::overlay2::Overlay2;
 use tranship::store::unpack::{Rules, Same, Unpacker};
 use tranship::tree::{Live, LiveSink, Sink as _, TreePath, path};
 
+#[path = "rooted/volumes.rs"]
+mod volumes;
+
 const WHY: &str = "the test's own folder";
 
 /// The recorded classic root, unpacked anew.

@@ -69,6 +69,12 @@ pub fn import(root: &DataRoot, wanted: &Importing, progress: &dyn Progress) -> R
         return Err(Error::refused(format!("`{shown}` is no name of a volume"))
             .hint("letters and digits, then these and `_`, `.`, `-` too; at least two"));
     }
+    let writer = Writer::open(root)?;
+    // What a daemon changed until now is seen, and nothing changes from here on.
+    let stopped = match wanted.dry_run {
+        true => Stopped::default(),
+        false => writer.stopped()?,
+    };
     let (there, _) = of_root(root)?;
     let there = there.into_iter().find(|volume| volume.name == name);
     let here = tree(root);
@@ -83,13 +89,10 @@ pub fn import(root: &DataRoot, wanted: &Importing, progress: &dyn Progress) -> R
     let data = volumes::data(name.as_bytes()).unwrap_or_default();
     let place = here.place(data.as_path());
     let mut imported = Imported { size, place, replaced, findings: Vec::new() };
-    let writer = Writer::open(root)?;
     writer.refuse_if_too_little_room(size)?;
     if wanted.dry_run {
         return Ok(imported);
     }
-    let stopped =
-        Stopped::default().and(writer.sink.tree(), &dockerd_locks(writer.sink.tree())?)?;
     progress.start(size.apparent, 1);
     progress.phase(name);
     imported.findings.extend(writer.stage(&source, progress)?);
@@ -139,6 +142,11 @@ impl Writer {
         };
         let folder = live.path().join(os::path_of(inner.as_path().as_bytes()));
         Ok(Self { sink: LiveSink::open(&folder)? })
+    }
+
+    fn stopped(&self) -> Result<Stopped> {
+        let tree = self.sink.tree();
+        Stopped::default().and(tree, &dockerd_locks(tree)?)
     }
 
     fn refuse_if_too_little_room(&self, size: Size) -> Result<()> {
