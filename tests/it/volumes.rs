@@ -111,7 +111,8 @@ fn metadata(entries: &[(&str, &str)]) -> Vec<u8> {
 fn what_is_damaged_is_told_and_the_rest_listed() {
     let good = r#"{"Name":"a","Driver":"local","Labels":{"k":"v"},"Options":{}}"#;
     let plugin = r#"{"Name":"p","Driver":"rexray","Labels":null,"Options":{"size":"1"}}"#;
-    let sound = metadata(&[("a", good), ("p", plugin), ("gone", &good.replace('a', "g"))]);
+    let sound =
+        metadata(&[("a", good), ("p", plugin), ("gone", &good.replace("\"a\"", "\"gone\""))]);
     let mut torn = sound.clone();
     torn.truncate(torn.len() / 2);
     let bad_entry = metadata(&[("a", "{"), ("b", ""), ("p", plugin)]);

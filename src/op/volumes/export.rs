@@ -131,7 +131,7 @@ pub(super) fn files_of(
         code: "sockets-left-out",
         severity: Severity::Untidy,
         place: tree.place(from),
-        what: format!("{left_out} sockets are left out; their programs make them anew"),
+        what: format!("sockets left out: {left_out}; their programs make them anew"),
         remedy: String::new(),
     });
     Ok((copied, finding))
