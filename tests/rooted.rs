@@ -23,6 +23,8 @@ use tranship::tree::{Live, LiveSink, Sink as _, TreePath, path};
 
 #[path = "rooted/overlay.rs"]
 mod overlay;
+#[path = "rooted/volumes.rs"]
+mod volumes;
 
 const WHY: &str = "the test's own folder";
 

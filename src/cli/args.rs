@@ -9,8 +9,8 @@ use crate::cli::ops::Where;
 use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
 use crate::cli::{
-    apply, cat, commit, completions, cp, diff, export, images, import, index, inspect, ls, migrate,
-    mount, ps, recipe, run, status,
+    apply, cat, commit, completions, cp, diff, export, images, import, index, inspect, logs, ls,
+    migrate, mount, ps, recipe, run, status, volumes,
 };
 use crate::error::Result;
 
@@ -31,6 +31,8 @@ pub(crate) enum Verb {
     Ps(ps::Args),
     Inspect(inspect::Args),
     Recipe(recipe::Args),
+    Logs(logs::Args),
+    Volumes(volumes::Args),
     Diff(diff::Args),
     Commit(commit::Args),
     Migrate(migrate::Args),

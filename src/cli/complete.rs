@@ -18,6 +18,7 @@ type Tell = fn(&Where) -> Vec<String>;
 pub(crate) struct Names {
     pub(crate) images: Tell,
     pub(crate) containers: Tell,
+    pub(crate) volumes: Tell,
 }
 
 /// What an argument names.
@@ -29,7 +30,7 @@ enum Named {
 }
 
 /// The arguments that name something, each with its verb, and whether a path can stand there too.
-const ARGUMENTS: [(&str, &str, Named, bool); 12] = [
+const ARGUMENTS: [(&str, &str, Named, bool); 13] = [
     ("migrate", "targets", Named::Image, true),
     ("migrate", "exclude", Named::Image, false),
     ("export", "targets", Named::Either, true),
@@ -42,13 +43,20 @@ const ARGUMENTS: [(&str, &str, Named, bool); 12] = [
     ("inspect", "targets", Named::Either, true),
     ("commit", "targets", Named::Container, true),
     ("recipe", "targets", Named::Container, true),
+    ("logs", "targets", Named::Container, true),
 ];
 
 /// Returns the command with completion of names, for a shell that completes `words`.
 pub(crate) fn completing(words: &[OsString], names: Names) -> clap::Command {
     let (root, _) = migrate::split(words, None, |path| path.is_dir());
     let at = Places::default().at(root);
-    ARGUMENTS.iter().fold(Cli::command(), |command, (verb, argument, named, or_path)| {
+    let here = at.clone();
+    let volumes =
+        ArgValueCompleter::new(move |current: &OsStr| candidates(&(names.volumes)(&here), current));
+    let command = Cli::command().mut_subcommand("volumes", |verb| {
+        verb.mut_subcommand("export", |verb| verb.mut_arg("names", |arg| arg.add(volumes)))
+    });
+    ARGUMENTS.iter().fold(command, |command, (verb, argument, named, or_path)| {
         let (at, named, or_path) = (at.clone(), *named, *or_path);
         let complete = ArgValueCompleter::new(move |current: &OsStr| {
             let mut all = candidates(&named.tell(names, &at), current);
@@ -88,6 +96,7 @@ mod tests {
         let names = Names {
             images: |_| vec!["tiny/base:1".into()],
             containers: |_| vec!["tiny-box".into()],
+            volumes: |_| vec!["tiny-data".into()],
         };
         let mut command = completing(&["tranship".into()], names);
         let (image, container) = ("tiny/base:1", "tiny-box");

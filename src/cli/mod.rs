@@ -20,6 +20,7 @@ mod index;
 mod inside;
 mod inspect;
 mod job;
+mod logs;
 mod ls;
 mod migrate;
 mod mount;
@@ -38,6 +39,7 @@ mod spelled;
 mod status;
 mod take;
 pub mod ui;
+mod volumes;
 
 use std::ffi::OsString;
 use std::io;
@@ -72,7 +74,11 @@ pub fn main() -> ExitCode {
 fn completed(args: &[OsString], ui: &mut Ui<'_>) -> Option<ExitCode> {
     let typed = args.iter().skip_while(|word| *word != "--").skip(1);
     let words: Vec<OsString> = typed.cloned().collect();
-    let names = Names { images: host::image_names, containers: host::container_names };
+    let names = Names {
+        images: host::image_names,
+        containers: host::container_names,
+        volumes: host::volumes::names,
+    };
     let command = || complete::completing(&words, names);
     let asked = CompleteEnv::with_factory(command).var(completions::VARIABLE);
     match asked.try_complete(args.iter().cloned(), std::env::current_dir().ok().as_deref()) {
@@ -105,6 +111,7 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Ps(args) => ps::run(args, ui, ops),
         Verb::Inspect(args) => inspect::run(args, ui, ops),
         Verb::Recipe(args) => recipe::run(args, ui, ops),
+        Verb::Logs(args) => logs::run(args, ui, ops),
         Verb::Migrate(args) => migrate::run(args, ui, ops),
         Verb::Export(args) => export::run(args, ui, ops),
         Verb::Import(args) => import::run(args, ui, ops),
@@ -115,6 +122,7 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Mount(args) => mount::run(args, ui, ops),
         Verb::Apply(args) => apply::run(args, ui, ops),
         Verb::Run(args) => run::run(args, ui, ops),
+        Verb::Volumes(args) => volumes::run(args, ui, ops),
         Verb::Completions(args) => completions::run(args, ui),
     };
     let flushed = ui.flush();

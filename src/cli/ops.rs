@@ -13,13 +13,17 @@ use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::ps::ContainerRow;
 use crate::cli::rows::status::Status;
+use crate::cli::rows::volumes::{VolumeRow, VolumesCarried};
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::cli::spelled;
 use crate::error::{Error, Place, Result};
+use crate::format::docker::log::Record;
 use crate::format::oci::Platform;
 use crate::op::commit::Commit;
+use crate::op::logs::Wanted;
 use crate::op::look::{View, Which};
 use crate::op::recipe::Recipe;
+use crate::op::volumes::Importing;
 use crate::store::{Form, Progress};
 
 /// Where to look.
@@ -237,6 +241,46 @@ pub struct RecipeRequest {
     pub show_secrets: bool,
 }
 
+/// Whose log to read, and what of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogsRequest {
+    /// Where the container is.
+    pub at: Where,
+    /// The container, by name or ID.
+    pub container: String,
+    /// Which records.
+    pub wanted: Wanted,
+}
+
+/// The volumes of one or more data roots, and what was found while reading them.
+#[derive(Clone, Debug, Default)]
+pub struct Volumes {
+    /// The volumes, by name.
+    pub rows: Vec<VolumeRow>,
+    /// What was found on the way.
+    pub findings: Vec<FindingRow>,
+}
+
+/// Which volumes to export, and to where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportVolumes {
+    /// Where they are.
+    pub at: Where,
+    /// Their names.
+    pub names: Vec<String>,
+    /// A new tar, a new or empty folder, or `-` for stdout.
+    pub output: PathBuf,
+}
+
+/// Which volume to import, and to where.
+#[derive(Clone, Debug, Default)]
+pub struct ImportVolume {
+    /// Where the data root is.
+    pub at: Where,
+    /// What to import.
+    pub importing: Importing,
+}
+
 /// What the verbs ask of the library.
 pub trait Ops {
     /// Reads what is at `at` and which store each daemon will choose.
@@ -259,6 +303,31 @@ pub trait Ops {
 
     /// Tells how containers at `at` can be made again.
     fn recipes(&self, at: &Where, request: &RecipeRequest) -> Result<Vec<Recipe>>;
+
+    /// Hands each wanted record of a container's log to `each`, the oldest first, and returns what is
+    /// wrong with the log.
+    fn logs(
+        &self,
+        request: &LogsRequest,
+        each: &mut dyn FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<Vec<FindingRow>>;
+
+    /// Reads the volumes at `at`; with `sizes`, every file of them is looked at.
+    fn volumes(&self, at: &Where, sizes: bool) -> Result<Volumes>;
+
+    /// Writes the files of volumes elsewhere.
+    fn export_volumes(
+        &self,
+        request: &ExportVolumes,
+        progress: &dyn Progress,
+    ) -> Result<VolumesCarried>;
+
+    /// Puts files into a volume of a stopped data root.
+    fn import_volume(
+        &self,
+        request: &ImportVolume,
+        progress: &dyn Progress,
+    ) -> Result<VolumesCarried>;
 
     /// Plans a migration or an export; writes nothing.
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>>;

@@ -13,6 +13,8 @@ use crate::cli::rows::migrate::{
 };
 use crate::cli::rows::ps::{ContainerRow, MountRow, PortRow, StateRow};
 use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
+use crate::cli::rows::volumes::{self, UserRow, VolumeRow};
+use crate::format::docker::log::Record;
 use crate::store::Form;
 
 pub(crate) fn now() -> Timestamp {
@@ -264,6 +266,58 @@ pub(crate) fn request() -> MigrateRequest {
         to_stdout: false,
         jobs: std::num::NonZeroUsize::new(2),
     }
+}
+
+/// Three lines of a log, the last in two parts.
+pub(crate) fn records() -> Vec<Record<'static>> {
+    let record = |stream: &'static str, log: &'static [u8]| Record {
+        time: "2026-11-20T17:27:44.000000005Z".parse().expect("a time"),
+        stream: stream.into(),
+        log: log.into(),
+        attrs: Vec::new(),
+    };
+    let attrs = [("c", ""), ("a b", "/")].map(|(key, value)| (key.into(), value.into())).into();
+    vec![
+        Record { attrs, ..record("stdout", b"one\n") },
+        record("stderr", b"bad\n"),
+        record("stdout", b"long "),
+        record("stdout", b"line\n"),
+    ]
+}
+
+/// Volumes of a host that switched stores.
+pub(crate) fn volumes() -> Vec<VolumeRow> {
+    let volume = |name: &str, size, users: &[(&str, bool)]| VolumeRow {
+        root: "/var/lib/docker".into(),
+        name: name.into(),
+        driver: "local".into(),
+        mountpoint: Some(format!("/var/lib/docker/volumes/{name}/_data")),
+        size,
+        allocated: size,
+        used_by: users
+            .iter()
+            .map(|(name, hidden)| UserRow {
+                id: format!("{:0<64}", "c0"),
+                name: (*name).into(),
+                hidden: *hidden,
+            })
+            .collect(),
+        dangling: users.is_empty(),
+        hidden: !users.is_empty() && users.iter().all(|(_, hidden)| *hidden),
+        ..VolumeRow::default()
+    };
+    let mount = volumes::MountRow { kind: "nfs".into(), device: ":/export".into() };
+    let labels = BTreeMap::from([("keep".to_owned(), "yes".to_owned())]);
+    let users = [("web", false), ("old-web", true)];
+    vec![
+        VolumeRow {
+            anonymous: true,
+            ..volume(&format!("{:0<64}", "7d6e4abd0995b"), Some(0), &users[..1])
+        },
+        VolumeRow { labels, ..volume("db", Some(48_000_000), &[("old-db", true)]) },
+        VolumeRow { mount: Some(mount), ..volume("share", None, &[]) },
+        volume("web", Some(1234), &users),
+    ]
 }
 
 /// The plan of moving [`images`] to the containerd store.

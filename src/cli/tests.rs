@@ -1,15 +1,17 @@
 use super::*;
 use crate::cli::ops::{
-    Containers, DiffRequest, Images, InspectRequest, MigrateRequest, Prepared, RecipeRequest, See,
-    Where,
+    Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
+    MigrateRequest, Prepared, RecipeRequest, See, Volumes, Where,
 };
 
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
+use crate::cli::rows::volumes::{CarriedRow, VolumesCarried};
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
+use crate::format::docker::log::Record;
 use crate::op::look::Which;
 use crate::op::recipe::Recipe;
 use crate::store::Progress;
@@ -68,6 +70,41 @@ impl Ops for Sample {
         Ok(vec![Recipe { name: "web".into(), image: "nginx".into(), ..Recipe::default() }])
     }
 
+    fn logs(
+        &self,
+        request: &LogsRequest,
+        each: &mut dyn FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<Vec<FindingRow>> {
+        assert_eq!(request.container, "web");
+        for record in sample::records() {
+            each(&record)?;
+        }
+        Ok(self.findings())
+    }
+
+    fn volumes(&self, _: &Where, sizes: bool) -> Result<Volumes> {
+        let mut rows = sample::volumes();
+        rows.iter_mut().for_each(|row| row.size = row.size.filter(|_| sizes));
+        Ok(Volumes { rows, findings: self.findings() })
+    }
+
+    fn export_volumes(
+        &self,
+        request: &ExportVolumes,
+        progress: &dyn Progress,
+    ) -> Result<VolumesCarried> {
+        progress.start(10, 1);
+        let row = |name: &String| CarriedRow { name: name.clone(), ..CarriedRow::default() };
+        let volumes = request.names.iter().map(row).collect();
+        Ok(VolumesCarried { volumes, ..VolumesCarried::default() })
+    }
+
+    fn import_volume(&self, request: &ImportVolume, _: &dyn Progress) -> Result<VolumesCarried> {
+        let name = request.importing.name.clone();
+        let volumes = vec![CarriedRow { name, ..CarriedRow::default() }];
+        Ok(VolumesCarried { dry_run: request.importing.dry_run, volumes, findings: Vec::new() })
+    }
+
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
         let plan = Migration { dry_run: request.dry_run, ..sample::migration() };
         Ok(Box::new(Planned(plan)))
@@ -118,6 +155,9 @@ fn every_verb_speaks_json_on_stdout_and_nothing_else() {
         "recipe web --json",
         "inspect vol1 --json",
         "migrate --to containerd -n --json",
+        "volumes --json",
+        "volumes export db -o x.tar --json",
+        "volumes import x db --root y -n --json",
     ] {
         let (exit, out, err) = tranship(words, &Sample::default());
         assert_eq!((exit, err.as_str()), (Exit::Done, ""), "{words}");
@@ -212,4 +252,36 @@ fn every_shell_gets_a_script() {
         assert_eq!(exit, Exit::Done);
         assert!(out.contains("tranship") && out.contains("COMPLETE"), "{shell}");
     }
+}
+
+#[test]
+fn a_log_goes_where_its_container_wrote_it() {
+    let sample = Sample { finding: true };
+    let (exit, out, err) = tranship("logs web", &sample);
+    assert_eq!((exit, out.as_str()), (Exit::Findings, "one\nlong line\n"));
+    assert!(err.starts_with("bad\nwould not load["), "{err}");
+    let (_, out, err) = tranship("logs web -t --details --stream stdout", &Sample::default());
+    let time = "2026-11-20T17:27:44.000000005Z";
+    assert_eq!(out, format!("{time} a+b=%2F,c= one\n{time}  long {time}  line\n"));
+    assert_eq!(err, "");
+    let (_, out, _) = tranship("logs web --json", &Sample::default());
+    let rows: Vec<rows::logs::LogRow> =
+        out.lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
+    assert_eq!(rows.len(), 4);
+    assert_eq!((rows[1].stream.as_str(), rows[1].log.as_str()), ("stderr", "bad\n"));
+    assert!(rows[2].partial && !rows[3].partial && rows[0].attrs["a b"] == "/");
+}
+
+#[test]
+fn volumes_that_a_daemon_would_take_for_unused_are_told() {
+    let (exit, out, err) = tranship("volumes", &Sample::default());
+    assert_eq!(exit, Exit::Done);
+    assert!(out.contains("old-db (hidden)"), "{out}");
+    assert!(err.contains("hint: db is used by containers alone"), "{err}");
+    let (_, out, err) = tranship("volumes -q --filter dangling=true", &Sample::default());
+    assert_eq!((out.as_str(), err.as_str()), ("share\n", ""));
+    let (_, out, _) = tranship("volumes --no-size --format {{.Size}}", &Sample::default());
+    assert_eq!(out, "N/A\n".repeat(4));
+    let (_, out, _) = tranship("volumes import x db --root y -n", &Sample::default());
+    assert_eq!(out, "db: 0 files, 0B\nNothing was written: this was a dry run.\n");
 }

@@ -82,6 +82,15 @@ impl<'a> Ui<'a> {
         self.out.write_all(bytes).map_err(stdout_failed)
     }
 
+    /// Writes `bytes` to stderr as they are, after all that stdout was given: a terminal that is both
+    /// shows them in their order.
+    pub fn write_err(&mut self, bytes: &[u8]) -> Result<()> {
+        self.flush()?;
+        self.err
+            .write_all(bytes)
+            .map_err(|error| Error::io(Place::new("stderr", Vec::new()), error))
+    }
+
     /// Writes `value` to stdout as JSON and a newline.
     pub fn json<T: Serialize>(&mut self, value: &T) -> Result<()> {
         let mut text = serde_json::to_string_pretty(value)

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::DecodeError;
@@ -24,6 +26,36 @@ impl Timestamp {
     #[must_use]
     pub fn is_go_zero(self) -> bool {
         self == Self::GO_ZERO
+    }
+
+    /// Reads a time as Go writes one in UTC, and nothing else: quickly, for logs.
+    #[must_use]
+    pub fn parse_utc(text: &[u8]) -> Option<Self> {
+        let number = |from: usize, to: usize| {
+            let digits = text.get(from..to)?;
+            let is_plain = digits.iter().all(u8::is_ascii_digit);
+            let add = |sum: i32, digit: &u8| {
+                sum.wrapping_mul(10).wrapping_add(i32::from(digit.wrapping_sub(b'0')))
+            };
+            is_plain.then(|| digits.iter().fold(0, add))
+        };
+        let two = |at: usize| i8::try_from(number(at, at.checked_add(2)?)?).ok();
+        for (at, mark) in [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')] {
+            text.get(at).filter(|found| **found == mark)?;
+        }
+        let end = text.len().checked_sub(1).filter(|end| text.get(*end) == Some(&b'Z'))?;
+        let nanos = match (text.get(19), end) {
+            (Some(b'Z'), 19) => 0,
+            (Some(b'.'), 21..=29) => {
+                let missing = u32::try_from(29_usize.checked_sub(end)?).ok()?;
+                number(20, end)?.checked_mul(10_i32.checked_pow(missing)?)?
+            }
+            _ => return None,
+        };
+        let year = i16::try_from(number(0, 4)?).ok()?;
+        let civil = DateTime::new(year, two(5)?, two(8)?, two(11)?, two(14)?, two(17)?, 0).ok()?;
+        let seconds = Offset::UTC.to_timestamp(civil).ok()?.as_second();
+        Some(Self { seconds, nanos: u32::try_from(nanos).ok()? })
     }
 
     /// Reads a time, with any offset from UTC; a space or a small `t` may stand before the hour.
@@ -118,11 +150,13 @@ mod tests {
         fn a_printed_time_reads_back(seconds in -62_135_596_800_i64..253_402_207_200, nanos in 0_u32..1_000_000_000) {
             let time = Timestamp { seconds, nanos };
             prop_assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
+            prop_assert_eq!(Timestamp::parse_utc(time.to_string().as_bytes()), Some(time));
         }
 
         #[test]
         fn no_text_panics(text: String) {
-            let _ = Timestamp::parse(&text);
+            let quick = Timestamp::parse_utc(text.as_bytes());
+            prop_assert!(quick.is_none() || quick == Timestamp::parse(&text).ok());
         }
     }
 }

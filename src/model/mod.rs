@@ -6,12 +6,14 @@ mod image;
 mod inventory;
 pub mod next_start;
 mod size;
+mod volume;
 
 pub use container::Container;
 pub use finding::{Finding, Severity};
 pub use image::{Image, Name, PlatformImage, Role};
 pub use inventory::{Inventory, Layer, LayerBlob};
 pub use size::{Sizes, sizes};
+pub use volume::{Mount, Volume};
 
 use std::fmt;
 

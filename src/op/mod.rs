@@ -3,7 +3,9 @@
 pub mod commit;
 pub mod diff;
 pub mod host;
+pub mod logs;
 pub mod look;
 pub mod migrate;
 pub mod recipe;
 pub mod transfer;
+pub mod volumes;

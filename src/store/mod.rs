@@ -10,6 +10,7 @@ mod contents;
 pub mod docker_archive;
 mod documents;
 pub mod find;
+pub mod logs;
 mod manifests;
 mod names;
 pub mod oci_layout;

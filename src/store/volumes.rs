@@ -1,109 +1,155 @@
-//! The volumes of a data root.
+//! The volumes of a data root; all stores' containers share them.
 //!
 //! ```text
-//! volumes/
-//!   metadata.db        bolt: what each volume was made with
-//!   <name>/_data/      what is in it
-//!   <name>/opts.json   what it mounts, if it mounts something
+//! volumes/metadata.db       bbolt: names, drivers, labels, options
+//! volumes/<name>/_data/     the files
+//! volumes/<name>/opts.json  what is mounted there, if anything
 //! ```
 //!
-//! moby v28 daemon/volume/local/local.go, daemon/volume/service/db.go
+//! moby v28.5 volume/local/local.go, volume/service/db.go
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
 use crate::error::Result;
-use crate::format::bbolt::Db;
-use crate::format::raw::{decode, or_default};
-use crate::tree::{Tree, TreePathBuf, optional, path, read};
+use crate::format::bbolt::{self, Db, Node};
+use crate::format::docker::volume::{ANONYMOUS, BUCKET, LOCAL, Opts, Record};
+use crate::format::raw::decode;
+use crate::model::{Finding, Mount, Severity, Volume};
+use crate::tree::{Entry, Kind, Tree, TreePath, TreePathBuf, optional, path, read, read_within};
 
-/// A volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Volume {
-    /// Its name.
-    pub name: String,
-    /// Its driver; `local` where nothing says another.
-    pub driver: String,
-    /// Its labels; nothing where they are not known.
-    pub labels: Option<BTreeMap<String, String>>,
-    /// What its driver was told.
-    pub options: Option<BTreeMap<String, String>>,
-    /// What it mounts, as written.
-    pub mounts: Option<Map<String, Value>>,
-    /// The folder of what is in it, if that is there.
-    pub data: Option<TreePathBuf>,
+/// Where they all are.
+pub const FOLDER: &str = "volumes";
+
+/// Where what is known of them is.
+pub const METADATA: &str = "volumes/metadata.db";
+
+/// Returns the folder of the volume called `name`.
+#[must_use]
+pub fn folder(name: &[u8]) -> Option<TreePathBuf> {
+    path(FOLDER).child(name)
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct Record {
-    #[serde(deserialize_with = "or_default")]
-    driver: String,
-    labels: Option<BTreeMap<String, String>>,
-    options: Option<BTreeMap<String, String>>,
+/// Returns the folder of the files of the volume called `name`.
+#[must_use]
+pub fn data(name: &[u8]) -> Option<TreePathBuf> {
+    folder(name)?.as_path().child(b"_data")
 }
 
-/// Returns the volume called `name` in the data root `tree`; nothing if there is none.
+type Records = BTreeMap<String, Record>;
+
+/// Returns the volumes of the data root `tree` in the order of their names, and what is wrong with
+/// them.
 ///
 /// # Errors
-/// Files that are there and damaged.
-pub fn volume(tree: &dyn Tree, name: &str) -> Result<Option<Volume>> {
-    let Some(folder) = path("volumes").child(name.as_bytes()) else { return Ok(None) };
-    let below = |name: &str| folder.as_path().join(path(name));
-    let data = optional(tree.stat(below("_data").as_path()))?.map(|_| below("_data"));
-    let options = below("opts.json");
-    let mounts = match optional(read(tree, options.as_path()))? {
-        Some(bytes) => {
-            Some(decode(&bytes).map_err(|error| error.at(tree.place(options.as_path())))?)
+/// Where the folder of all cannot be read.
+pub fn read_all(tree: &dyn Tree) -> Result<(Vec<Volume>, Vec<Finding>)> {
+    let mut findings = Vec::new();
+    let mut records = match records(tree, &mut findings) {
+        Ok(records) => records,
+        Err(error) => {
+            let code = "volume-records-unreadable";
+            findings.push(Finding::of(code, Severity::WrongMetadata, &error));
+            Records::new()
         }
-        None => None,
     };
-    let record = record(tree, name)?;
-    if data.is_none() && mounts.is_none() && record.is_none() {
+    let mut volumes = Vec::new();
+    for entry in optional(tree.list(path(FOLDER)))?.unwrap_or_default() {
+        if let Some(mut volume) = local(tree, &entry, &mut findings)? {
+            // What another driver keeps may have the name too; dockerd shows one of them.
+            if let Some(record) = records.remove(&volume.name) {
+                describe(&mut volume, record);
+            }
+            volumes.push(volume);
+        }
+    }
+    for (name, record) in records {
+        if record.driver != LOCAL && !record.driver.is_empty() {
+            let mut volume = Volume { name, driver: record.driver.clone(), ..Volume::default() };
+            describe(&mut volume, record);
+            volumes.push(volume);
+        }
+    }
+    volumes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((volumes, findings))
+}
+
+fn describe(volume: &mut Volume, record: Record) {
+    volume.labels = record.labels.unwrap_or_default();
+    volume.options = record.options.unwrap_or_default();
+    // Before 23.0 there was no label, and the name tells.
+    volume.anonymous |= volume.labels.contains_key(ANONYMOUS);
+}
+
+/// Reads the entries of `metadata.db`; there are none without it.
+fn records(tree: &dyn Tree, findings: &mut Vec<Finding>) -> Result<Records> {
+    let file = path(METADATA);
+    let Some(bytes) = optional(read(tree, file))? else { return Ok(Records::new()) };
+    let place = || tree.place(file);
+    let db = Db::open(&bytes).map_err(|error| error.at(place()))?;
+    let root = bbolt::load(&db).map_err(|error| error.at(place()))?;
+    let mut records = Records::new();
+    for (name, node) in root.child(BUCKET).into_iter().flat_map(|bucket| bucket.iter()) {
+        let Node::Value(value) = node else { continue };
+        // dockerd passes over both.
+        match (value.is_empty(), decode::<Record>(value)) {
+            (true, _) => {}
+            (false, Ok(record)) => {
+                records.insert(String::from_utf8_lossy(name).into_owned(), record);
+            }
+            (false, Err(error)) => {
+                let name = String::from_utf8_lossy(name).into_owned();
+                let error = error.at(place()).within(format!("the entry of volume {name}"));
+                let code = "volume-record-unreadable";
+                findings.push(Finding::of(code, Severity::WrongMetadata, &error));
+            }
+        }
+    }
+    Ok(records)
+}
+
+/// Returns the volume that `entry` of the folder of all is.
+fn local(tree: &dyn Tree, entry: &Entry, findings: &mut Vec<Finding>) -> Result<Option<Volume>> {
+    if entry.metadata.kind != Kind::Dir {
         return Ok(None);
     }
-    let Record { driver, labels, options } = record.unwrap_or_default();
-    let driver = if driver.is_empty() { "local".to_owned() } else { driver };
-    Ok(Some(Volume { name: name.to_owned(), driver, labels, options, mounts, data }))
-}
-
-fn record(tree: &dyn Tree, name: &str) -> Result<Option<Record>> {
-    let file = path("volumes/metadata.db");
-    let Some(bytes) = optional(read(tree, file))? else { return Ok(None) };
-    let find = || {
-        let found = Db::open(&bytes)?.root().bucket(b"volumes")?;
-        match found.map(|volumes| volumes.get(name.as_bytes())).transpose()?.flatten() {
-            Some(value) => decode(value).map(Some),
-            None => Ok(None),
+    let (Some(folder), Some(data)) = (folder(&entry.name), data(&entry.name)) else {
+        return Ok(None);
+    };
+    let name = String::from_utf8_lossy(&entry.name).into_owned();
+    let opts = match opts(tree, folder.as_path()) {
+        Ok(opts) => opts,
+        Err(error) => {
+            findings.push(Finding::of("volume-options-unreadable", Severity::WouldNotLoad, &error));
+            None
         }
     };
-    find().map_err(|error| error.at(tree.place(file)))
+    let is_there = match tree.stat(data.as_path()) {
+        Ok(metadata) => metadata.kind == Kind::Dir,
+        Err(error) if error.is_missing() => false,
+        // A folder that may not be looked into is one all the same.
+        Err(_) => true,
+    };
+    if !is_there && opts.is_none() {
+        return Ok(None);
+    }
+    let opts = opts.unwrap_or_default();
+    let quota = Some(opts.quota.size).filter(|size| *size > 0);
+    let mount = opts.needs_mount().then_some(Mount {
+        kind: opts.mount_type,
+        device: opts.mount_device,
+        options: opts.mount_opts,
+    });
+    let anonymous = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let data = is_there.then_some(data);
+    let (driver, volume) = (LOCAL.to_owned(), Volume::default());
+    Ok(Some(Volume { name, driver, data, mount, quota, anonymous, ..volume }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tree::{Memory, Sink, write};
-
-    #[test]
-    fn a_volume_is_a_folder_with_something_in_it() {
-        let memory = Memory::new();
-        for folder in ["volumes", "volumes/v", "volumes/v/_data", "volumes/empty", "volumes/nfs"] {
-            memory.make_dir(path(folder), 0o700).expect("memory");
-        }
-        write(&memory, path("volumes/nfs/opts.json"), 0o600, br#"{"MountType":"nfs"}"#)
-            .expect("memory");
-        let found = |name: &str| volume(memory.tree(), name).expect(name);
-        let v = found("v").expect("a volume");
-        assert_eq!((v.driver.as_str(), v.labels, v.data.is_some()), ("local", None, true));
-        let nfs = found("nfs").expect("a volume");
-        assert_eq!(nfs.mounts.map(|mounts| mounts["MountType"].clone()), Some("nfs".into()));
-        for none in ["empty", "absent", "", "..", "v/_data", "metadata.db"] {
-            assert_eq!(found(none), None, "{none}");
-        }
-        write(&memory, path("volumes/metadata.db"), 0o600, b"torn").expect("memory");
-        assert!(volume(memory.tree(), "v").is_err());
-    }
+fn opts(tree: &dyn Tree, folder: TreePath<'_>) -> Result<Option<Opts>> {
+    let file = folder.join(path("opts.json"));
+    let Some(bytes) = optional(read_within(tree, file.as_path(), 1 << 20))? else {
+        return Ok(None);
+    };
+    let opts = decode(&bytes).map_err(|error| error.at(tree.place(file.as_path())));
+    opts.map(Some)
 }

@@ -107,6 +107,11 @@ pub fn copy_one(
     Ok(copied)
 }
 
+/// A tar says how long a file is before it comes. Up to this many bytes a file is held until it is whole,
+/// so that one which another program cuts short meanwhile spoils nothing; a larger one is not written
+/// twice.
+const SPOOLED: u64 = 1 << 20;
+
 struct Copier<'a> {
     tree: &'a dyn Tree,
     sink: &'a dyn Sink,
@@ -202,7 +207,7 @@ impl Copier<'_> {
             }
         }
         *written += metadata.size;
-        self.stream(path, metadata.size, target, &attributes)
+        self.stream(path, metadata, target, &attributes)
     }
 
     fn may(&self, how: Share) -> bool {
@@ -253,13 +258,18 @@ impl Copier<'_> {
     fn stream(
         &self,
         path: TreePath<'_>,
-        size: u64,
+        metadata: &Metadata,
         target: TreePath<'_>,
         to: &Attributes,
     ) -> Result<u64> {
         let mut from = self.tree.open(path)?;
-        let mut file = match self.sink.is_stream() {
-            true => self.sink.create_sized(target, to, size)?,
+        let is_large = metadata.nlink <= 1 && metadata.size > SPOOLED;
+        let mut file = match self.sink.is_stream() || is_large && !self.sink.can_stage() {
+            true => {
+                // What is written to meanwhile may have grown.
+                from = Box::new(from.take(metadata.size));
+                self.sink.create_sized(target, to, metadata.size)?
+            }
             false => self.sink.create(target, to)?,
         };
         let mut buffer = vec![0; 64 << 10];

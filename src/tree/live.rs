@@ -1,7 +1,7 @@
 //! A directory of this machine, to read and to write.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::{
@@ -94,6 +94,12 @@ impl Tree for Live {
 
     fn open(&self, file: TreePath<'_>) -> Result<Box<dyn Read + Send + '_>> {
         Ok(Box::new(self.io(file, self.root.open_file(file.as_bytes()))?))
+    }
+
+    fn open_from(&self, file: TreePath<'_>, offset: u64) -> Result<Box<dyn Read + Send + '_>> {
+        let mut open = self.io(file, self.root.open_file(file.as_bytes()))?;
+        self.io(file, open.seek(SeekFrom::Start(offset)))?;
+        Ok(Box::new(open))
     }
 
     fn read(&self, file: TreePath<'_>, limit: u64, bytes: &mut Vec<u8>) -> Result<()> {

@@ -119,6 +119,14 @@ pub trait Tree: Send + Sync {
     /// Opens a regular file for reading from its start.
     fn open(&self, file: TreePath<'_>) -> Result<Box<dyn Read + Send + '_>>;
 
+    /// Opens a regular file for reading from the byte `offset` on, which may be past its end.
+    fn open_from(&self, file: TreePath<'_>, offset: u64) -> Result<Box<dyn Read + Send + '_>> {
+        let mut read = self.open(file)?;
+        io::copy(&mut read.by_ref().take(offset), &mut io::sink())
+            .map_err(|error| crate::error::from_io(error, || self.place(file)))?;
+        Ok(read)
+    }
+
     /// Appends a whole file of at most `limit` bytes to `bytes`; a larger one is corrupt.
     fn read(&self, file: TreePath<'_>, limit: u64, bytes: &mut Vec<u8>) -> Result<()> {
         let read = self.open(file)?.take(limit.saturating_add(1)).read_to_end(bytes);

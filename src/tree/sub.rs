@@ -58,6 +58,10 @@ impl Tree for Sub {
         self.tree.open(self.at(file).as_path())
     }
 
+    fn open_from(&self, file: TreePath<'_>, offset: u64) -> Result<Box<dyn Read + Send + '_>> {
+        self.tree.open_from(self.at(file).as_path(), offset)
+    }
+
     fn read(&self, file: TreePath<'_>, limit: u64, bytes: &mut Vec<u8>) -> Result<()> {
         self.tree.read(self.at(file).as_path(), limit, bytes)
     }
@@ -137,6 +141,10 @@ impl Tree for View {
 
     fn list(&self, dir: TreePath<'_>) -> Result<Vec<Entry>> {
         self.sink.tree().list(self.at(dir).as_path())
+    }
+
+    fn open_from(&self, file: TreePath<'_>, offset: u64) -> Result<Box<dyn Read + Send + '_>> {
+        self.sink.tree().open_from(self.at(file).as_path(), offset)
     }
 
     fn open(&self, file: TreePath<'_>) -> Result<Box<dyn Read + Send + '_>> {

@@ -1,7 +1,8 @@
 //! `--filter`, as `docker images` understands it, and two keys of our own.
 
 pub(crate) mod containers;
-mod time;
+pub(crate) mod time;
+pub(crate) mod volumes;
 
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::Timestamp;

@@ -8,22 +8,27 @@ mod migrate;
 mod ps;
 mod recipe;
 mod status;
+pub(crate) mod volumes;
 
 use serde_json::Value;
 
 use crate::cli::ops::{
-    Containers, DiffRequest, Images, InspectRequest, MigrateRequest, Ops, Prepared, RecipeRequest,
-    See, Where,
+    Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
+    MigrateRequest, Ops, Prepared, RecipeRequest, See, Volumes, Where,
 };
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::status::Status;
+use crate::cli::rows::volumes::VolumesCarried;
 use crate::error::Result;
+use crate::format::docker::log::Record;
 use crate::format::oci::Platform;
 use crate::model::Finding;
+use crate::op;
 use crate::op::host::{self, Known};
 use crate::op::look::{self, Which};
 use crate::op::recipe::Recipe;
+use crate::store::Progress;
 
 pub(crate) use recipe::container_names;
 
@@ -59,6 +64,36 @@ impl Ops for Host {
 
     fn recipes(&self, at: &Where, request: &RecipeRequest) -> Result<Vec<Recipe>> {
         recipe::recipes(&survey(at)?, request)
+    }
+
+    fn logs(
+        &self,
+        request: &LogsRequest,
+        each: &mut dyn FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<Vec<FindingRow>> {
+        let host = survey(&request.at)?;
+        let found = op::logs::read(&host.container(&request.container)?, &request.wanted, each)?;
+        Ok(found.iter().map(finding).collect())
+    }
+
+    fn volumes(&self, at: &Where, sizes: bool) -> Result<Volumes> {
+        volumes::rows(&survey(at)?, sizes)
+    }
+
+    fn export_volumes(
+        &self,
+        request: &ExportVolumes,
+        progress: &dyn Progress,
+    ) -> Result<VolumesCarried> {
+        volumes::export(request, progress)
+    }
+
+    fn import_volume(
+        &self,
+        request: &ImportVolume,
+        progress: &dyn Progress,
+    ) -> Result<VolumesCarried> {
+        volumes::import(request, progress)
     }
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {

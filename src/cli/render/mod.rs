@@ -5,6 +5,7 @@ pub(crate) mod diff;
 pub(crate) mod error;
 pub(crate) mod findings;
 pub(crate) mod images;
+pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod migrate;
 pub(crate) mod ps;
@@ -14,6 +15,7 @@ pub(crate) mod template;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod units;
+pub(crate) mod volumes;
 
 /// How wide to set text.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod diff;
 pub mod images;
+pub mod logs;
 pub mod ls;
 pub mod migrate;
 pub mod plan;
@@ -14,6 +15,7 @@ pub mod ps;
 pub mod recipe;
 pub mod run;
 pub mod status;
+pub mod volumes;
 
 pub use crate::model::{Severity, StoreKind};
 
@@ -65,6 +67,15 @@ mod tests {
         assert_schema::<diff::ChangeList>("diff.json", include_str!("../schema/diff.json"));
         assert_schema::<images::ImageList>("images.json", include_str!("../schema/images.json"));
         assert_schema::<ls::FileList>("ls.json", include_str!("../schema/ls.json"));
+        assert_schema::<logs::LogRow>("logs.json", include_str!("../schema/logs.json"));
+        assert_schema::<volumes::VolumeList>(
+            "volumes.json",
+            include_str!("../schema/volumes.json"),
+        );
+        assert_schema::<volumes::VolumesCarried>(
+            "volumes-carried.json",
+            include_str!("../schema/volumes-carried.json"),
+        );
         assert_schema::<status::Status>("status.json", include_str!("../schema/status.json"));
         assert_schema::<migrate::Migration>("migrate.json", include_str!("../schema/migrate.json"));
         assert_schema::<plan::PlanFile>("plan.json", include_str!("../schema/plan.json"));

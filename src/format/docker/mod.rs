@@ -8,6 +8,8 @@ pub mod distribution;
 pub mod host_config;
 pub mod layerdb;
 pub mod link;
+pub mod log;
 pub mod network;
 pub mod repositories;
 pub mod run_config;
+pub mod volume;

@@ -205,6 +205,11 @@ impl<'a> Content<'a> {
     pub(super) fn new(source: &'a Source, data: u64, chunks: Vec<Chunk>, size: u64) -> Self {
         Self { source, data, chunks, next: 0, at: 0, size }
     }
+
+    /// Goes to the byte `offset`.
+    pub(super) fn from(self, offset: u64) -> Self {
+        Self { at: offset.min(self.size), ..self }
+    }
 }
 
 impl Read for Content<'_> {

@@ -92,6 +92,10 @@ impl Tree for TarTree {
     }
 
     fn open(&self, file: TreePath<'_>) -> Result<Box<dyn Read + Send + '_>> {
+        self.open_from(file, 0)
+    }
+
+    fn open_from(&self, file: TreePath<'_>, offset: u64) -> Result<Box<dyn Read + Send + '_>> {
         let (_, node) = self.node(file)?;
         if node.kind != Kind::File {
             return Err(Error::corrupt(self.place(file), "not a regular file"));
@@ -101,7 +105,8 @@ impl Tree for TarTree {
         } else {
             vec![Chunk { offset: 0, length: node.size }]
         };
-        Ok(Box::new(Content::new(&self.source, node.data(), chunks, node.size)))
+        let content = Content::new(&self.source, node.data(), chunks, node.size);
+        Ok(Box::new(content.from(offset)))
     }
 
     fn read_link(&self, link: TreePath<'_>) -> Result<Vec<u8>> {
