@@ -138,6 +138,8 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         index: None,
         form,
         images: names(images)?,
+        containers: Vec::new(),
+        no_containers: false,
         exclude: args.exclude.clone(),
         all: args.all,
         platform: args.platform.clone(),

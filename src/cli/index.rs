@@ -73,6 +73,8 @@ fn request(args: &Args) -> MigrateRequest {
         form: Form::Docker,
         images: args.images.clone(),
         names: Vec::new(),
+        containers: Vec::new(),
+        no_containers: false,
         exclude: Vec::new(),
         all: false,
         platform: None,

@@ -59,6 +59,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
 
+    /// Move this container and its image; may be given more than once
+    ///
+    /// Without this the containers of all images that move do so too.
+    #[arg(long, value_name = "NAME", conflicts_with = "into")]
+    container: Vec<String>,
+
+    /// Leave all containers where they are
+    #[arg(long, conflicts_with = "container")]
+    no_containers: bool,
+
     /// Move intermediate images too: untagged ones that others were built from
     #[arg(long)]
     all: bool,
@@ -157,6 +167,8 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         index: None,
         form: Form::Oci,
         images: names(images)?,
+        containers: args.container.clone(),
+        no_containers: args.no_containers,
         exclude: args.exclude.clone(),
         all: args.all,
         platform: args.platform.clone(),

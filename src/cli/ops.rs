@@ -92,6 +92,12 @@ pub struct MigrateRequest {
     /// Names to give to images instead of their own: the one meant, if it is not the only one, and the
     /// name.
     pub names: Vec<(Option<String>, String)>,
+    /// The containers to move, by name or ID; those of the images that move if empty.
+    #[serde(default)]
+    pub containers: Vec<String>,
+    /// Whether all containers stay.
+    #[serde(default)]
+    pub no_containers: bool,
     /// Names that do not move.
     pub exclude: Vec<String>,
     /// Whether images without a name move too.

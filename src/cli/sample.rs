@@ -139,6 +139,8 @@ pub(crate) fn request() -> MigrateRequest {
         form: Form::Oci,
         images: vec!["weird:1".into()],
         names: vec![(None, "new:1".into()), (Some("weird:1".into()), "new:2".into())],
+        containers: Vec::new(),
+        no_containers: false,
         exclude: vec!["ci/*".into()],
         all: true,
         platform: "linux/arm64/v8".parse().ok(),

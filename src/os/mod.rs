@@ -8,6 +8,7 @@ mod dir;
 mod folders;
 mod lock;
 mod root;
+mod shims;
 mod stream;
 mod xattr;
 
@@ -16,4 +17,5 @@ pub use lock::{LockFile, is_held};
 pub use root::{
     Attributes, DirEntry, Root, Stat, is_dir, make_dirs, open_path, path_of, real_path,
 };
+pub use shims::shims;
 pub use stream::Stream;

@@ -16,7 +16,7 @@ use crate::format::time::Timestamp;
 use crate::model::{Image, Inventory, Sizes, StoreKind, sizes};
 use crate::op::host::DAEMON_CONFIG;
 use crate::op::migrate::{Done, Prepared, Request};
-use crate::op::transfer::{OnConflict, Options, Selection, Without};
+use crate::op::transfer::{Containers, OnConflict, Options, Selection, Without};
 use crate::store::{Compression, Form, Progress, Writing};
 use crate::tree::Snapshots;
 
@@ -76,6 +76,8 @@ fn library_request(request: &MigrateRequest) -> Request {
             selection,
             names: request.names.clone(),
             without: Without::default(),
+            containers: containers(request),
+            alive: HashSet::new(),
             platform: request.platform.clone(),
             on_conflict,
             compression,
@@ -95,6 +97,25 @@ fn library_request(request: &MigrateRequest) -> Request {
         jobs: request.jobs.map_or(cores, NonZeroUsize::get),
         platform: this_platform(),
     }
+}
+
+/// Returns which containers are meant. What only carries images has none, and nobody looks for them there.
+fn containers(request: &MigrateRequest) -> Containers {
+    if !request.containers.is_empty() {
+        return Containers::Named(request.containers.clone());
+    }
+    if request.to == StoreKind::Layout || request.index.is_some() {
+        return Containers::Unseen;
+    }
+    if request.into.is_some() || request.to_stdout {
+        let why = "what is written elsewhere has images alone; containers move in place";
+        return Containers::Stay(why.to_owned());
+    }
+    if request.no_containers {
+        let why = "left out; they are hidden while the daemon shows the other store";
+        return Containers::Stay(why.to_owned());
+    }
+    Containers::OfImages
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command is where the time comes in")]

@@ -109,6 +109,15 @@ pub struct Config {
     pub rest: Map<String, Value>,
 }
 
+/// `hostconfig.json`: what of it decides what its daemon does at its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct HostConfig {
+    /// The daemon removes the container as soon as it does not run.
+    #[serde(deserialize_with = "or_default")]
+    pub auto_remove: bool,
+}
+
 /// Something mounted in a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

@@ -91,7 +91,7 @@ pub(super) fn destination(
     }
 }
 
-fn dir(live: &os::Root, inner: &TreePathBuf) -> PathBuf {
+pub(super) fn dir(live: &os::Root, inner: &TreePathBuf) -> PathBuf {
     live.path().join(os::path_of(inner.as_path().as_bytes()))
 }
 

@@ -5,9 +5,9 @@ mod plan;
 mod rebuilt;
 mod select;
 
-pub use apply::{Failed, Moved, Outcome, apply};
+pub use apply::{Failed, FailedContainer, Moved, Outcome, apply};
 pub use plan::{
     Bytes, LayerCounts, Loss, OnConflict, Options, Originals, Plan, Present, Stay, Without, plan,
 };
 pub use rebuilt::Rebuilt;
-pub use select::Selection;
+pub use select::{Containers, Selection};

@@ -116,6 +116,10 @@ impl Source for Overlay2 {
         Ok(folders)
     }
 
+    fn tree(&self) -> Option<&dyn Tree> {
+        Some(&*self.tree)
+    }
+
     fn writable(&self, container: &str) -> Result<Writable> {
         let Mount { mount_id, init_id, parent } =
             mounts::read(&*self.tree, &self.layout, container)?;

@@ -6,6 +6,8 @@
 //!
 //! moby v28 daemon/container/container.go
 
+mod rebind;
+
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -16,6 +18,8 @@ use crate::format::raw::decode;
 use crate::model::{Container, Finding, Severity};
 use crate::tree::{Tree, TreePath, TreePathBuf, optional, path, read};
 
+pub use rebind::{Rebound, Undone, rebind, undo};
+
 /// Returns the containers of the data root `tree`, and what is wrong with others.
 ///
 /// # Errors
@@ -23,8 +27,8 @@ use crate::tree::{Tree, TreePath, TreePathBuf, optional, path, read};
 pub fn read_all(tree: &dyn Tree) -> Result<(Vec<Container>, Vec<Finding>)> {
     let folder = path("containers");
     let names = optional(tree.names(folder))?.unwrap_or_default();
-    let is_id = |name: &&Vec<u8>| name.len() == 64 && name.iter().all(u8::is_ascii_hexdigit);
-    let read: Vec<_> = names.par_iter().filter(is_id).map(|id| one(tree, folder, id)).collect();
+    let read: Vec<_> =
+        names.par_iter().filter(|name| is_id(name)).map(|id| one(tree, folder, id)).collect();
     let (mut containers, mut findings) = (Vec::new(), Vec::new());
     for container in read {
         match container {
@@ -38,9 +42,27 @@ pub fn read_all(tree: &dyn Tree) -> Result<(Vec<Container>, Vec<Finding>)> {
     Ok((containers, findings))
 }
 
-fn one(tree: &dyn Tree, folder: TreePath<'_>, id: &[u8]) -> Result<Container> {
-    let file = [folder.as_bytes(), id, b"config.v2.json"].join(&b'/');
+fn is_id(name: &[u8]) -> bool {
+    name.len() == 64 && name.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Returns the config of the container with the ID `id`, of 64 hex digits.
+fn config_file(id: &[u8]) -> TreePathBuf {
+    TreePathBuf::new([b"containers", id, b"config.v2.json"].join(&b'/')).unwrap_or_default()
+}
+
+/// Returns what `hostconfig.json` says of removal; old daemons wrote none.
+fn removes_itself(tree: &dyn Tree, folder: TreePath<'_>, id: &[u8]) -> Result<bool> {
+    let file = [folder.as_bytes(), id, b"hostconfig.json"].join(&b'/');
     let file = TreePathBuf::new(file).unwrap_or_default();
+    let Some(bytes) = optional(read(tree, file.as_path()))? else { return Ok(false) };
+    let read: container::HostConfig =
+        decode(&bytes).map_err(|error| error.at(tree.place(file.as_path())))?;
+    Ok(read.auto_remove)
+}
+
+fn one(tree: &dyn Tree, folder: TreePath<'_>, id: &[u8]) -> Result<Container> {
+    let file = config_file(id);
     let place = || tree.place(file.as_path());
     let bytes = read(tree, file.as_path())?;
     let read: container::Container = decode(&bytes).map_err(|error| error.at(place()))?;
@@ -54,6 +76,7 @@ fn one(tree: &dyn Tree, folder: TreePath<'_>, id: &[u8]) -> Result<Container> {
         image_name: read.config.image.clone(),
         running: read.state.is_live(),
         driver: read.driver.clone(),
+        removes_itself: removes_itself(tree, folder, id)?,
         id: read.id.clone(),
         record: Arc::new(read),
     })
