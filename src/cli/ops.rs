@@ -10,6 +10,7 @@ use crate::cli::rows::images::ImageRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
+use crate::cli::rows::undo::UndoReport;
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::cli::spelled;
 use crate::error::{Error, Place, Result};
@@ -174,6 +175,9 @@ pub trait Ops {
 
     /// Plans a migration or an export; writes nothing.
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>>;
+
+    /// Binds the containers of the last migration at `at` to their old store again.
+    fn undo(&self, at: &Where) -> Result<UndoReport>;
 
     /// Returns whether an export is there already, whole.
     fn is_exported(&self, request: &MigrateRequest) -> Result<bool>;

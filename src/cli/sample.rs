@@ -8,7 +8,8 @@ use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Snapshots, Where};
 use crate::cli::rows::StoreKind;
 use crate::cli::rows::images::{AttestationRow, ImageRow, PlatformRow};
 use crate::cli::rows::migrate::{
-    Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
+    Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedContainer, MovedImage,
+    StayRow, StepRow,
 };
 use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
 use crate::store::Form;
@@ -173,6 +174,14 @@ pub(crate) fn migration() -> Migration {
         layers: row.layers,
         size: row.size,
     };
+    let container = |name: &str, state: &str, size| MovedContainer {
+        id: format!("{:0<64}", "409111641b53"),
+        name: name.into(),
+        state: state.into(),
+        image: "tiny/base:1".into(),
+        action: Action::Add,
+        size,
+    };
     let classic = images().into_iter().filter(|row| row.store == StoreKind::Classic);
     let step =
         |what: &str, command: &str| StepRow { what: what.into(), command: Some(command.into()) };
@@ -181,6 +190,7 @@ pub(crate) fn migration() -> Migration {
         source: end(StoreKind::Classic, "overlay2", "/var/lib/docker"),
         target: end(StoreKind::Containerd, "overlayfs", "/var/lib/docker/containerd/daemon"),
         images: classic.map(moved).collect(),
+        containers: vec![container("web", "exited", 1_200), container("db", "running", 5_600_000)],
         layers: LayerCounts { total: 9, to_read: 8, reused: 1, left_out: 0 },
         bytes: ByteCounts {
             read: 14_470_000,
@@ -195,8 +205,8 @@ pub(crate) fn migration() -> Migration {
             what: "two entries of one layer have the same path; the second is kept".into(),
         }],
         stays: vec![StayRow {
-            what: "6 containers".into(),
-            why: "their files belong to overlay2; commit those whose changes matter first".into(),
+            what: "container old".into(),
+            why: "its removal was begun: its own daemon ends that".into(),
         }],
         findings: Vec::new(),
         next_steps: vec![

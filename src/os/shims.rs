@@ -8,6 +8,7 @@ const SHIM: &[u8] = b"containerd-shim";
 /// Returns the IDs of the containers that a shim of this machine runs; none where processes cannot be
 /// seen.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "os is where files of this machine are opened")]
 pub fn shims() -> HashSet<String> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let is_process =

@@ -7,7 +7,8 @@ use std::num::NonZeroUsize;
 use super::{finding, this_platform};
 use crate::cli::ops::{self, Compress, MigrateRequest};
 use crate::cli::rows::migrate::{
-    Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
+    Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedContainer, MovedImage,
+    StayRow, StepRow,
 };
 use crate::cli::rows::plan::FingerprintRow;
 use crate::digest::Digest;
@@ -17,7 +18,7 @@ use crate::model::{Image, Inventory, Sizes, StoreKind, sizes};
 use crate::op::host::DAEMON_CONFIG;
 use crate::op::migrate::{Done, Prepared, Request};
 use crate::op::transfer::{Containers, OnConflict, Options, Selection, Without};
-use crate::store::{Compression, Form, Progress, Writing};
+use crate::store::{Compression, ContainerStep, Form, Progress, Writing};
 use crate::tree::Snapshots;
 
 /// A prepared migration and the rows that show it.
@@ -135,6 +136,7 @@ fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
         source: end(inventory.kind, &inventory.driver, source),
         target: end(prepared.to(), target_driver(prepared.to(), request.form), target),
         images: images(prepared, inventory),
+        containers: plan.containers.iter().map(container).collect(),
         layers: LayerCounts {
             total: counts.total as u64,
             to_read: counts.to_read as u64,
@@ -194,6 +196,18 @@ fn images(prepared: &Prepared, inventory: &Inventory) -> Vec<MovedImage> {
     moves.chain(there).collect()
 }
 
+fn container(step: &ContainerStep) -> MovedContainer {
+    let one = &step.container;
+    MovedContainer {
+        id: one.id.clone(),
+        name: one.name.clone(),
+        state: one.record.state.word().to_owned(),
+        image: one.image_name.clone(),
+        action: Action::Add,
+        size: step.size,
+    }
+}
+
 fn moved(image: &Image, size: Sizes, becomes: Option<Digest>, action: Action) -> MovedImage {
     let digests = image.names.iter().filter(|name| name.is_digest());
     let layers = image.shown().map(|shown| shown.layers.as_slice()).unwrap_or_default();
@@ -234,6 +248,11 @@ impl ops::Prepared for Shown {
                 image.becomes = Some(id.clone());
             } else if failed.contains(&image.id) {
                 image.action = Action::Failed;
+            }
+        }
+        for container in &mut rows.containers {
+            if !done.outcome.containers.contains(&container.id) {
+                container.action = Action::Failed;
             }
         }
         rows.bytes.written = Some(done.outcome.written);

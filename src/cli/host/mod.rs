@@ -3,10 +3,12 @@
 mod images;
 mod migrate;
 mod status;
+mod undo;
 
 use crate::cli::ops::{Images, MigrateRequest, Ops, Prepared, Where};
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::status::Status;
+use crate::cli::rows::undo::UndoReport;
 use crate::error::Result;
 use crate::format::oci::Platform;
 use crate::model::Finding;
@@ -27,6 +29,10 @@ impl Ops for Host {
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
         migrate::prepare(request)
+    }
+
+    fn undo(&self, at: &Where) -> Result<UndoReport> {
+        undo::rows(at)
     }
 
     fn is_exported(&self, request: &MigrateRequest) -> Result<bool> {

@@ -9,6 +9,7 @@ pub(crate) mod table;
 pub(crate) mod template;
 pub(crate) mod text;
 pub(crate) mod tree;
+pub(crate) mod undo;
 pub(crate) mod units;
 
 /// How wide to set text.

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod progress;
 pub mod run;
 pub mod status;
+pub mod undo;
 
 pub use crate::model::{Severity, StoreKind};
 
@@ -67,5 +68,6 @@ mod tests {
             include_str!("../schema/progress.json"),
         );
         assert_schema::<run::JobReports>("run.json", include_str!("../schema/run.json"));
+        assert_schema::<undo::UndoReport>("undo.json", include_str!("../schema/undo.json"));
     }
 }

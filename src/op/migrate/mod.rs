@@ -8,6 +8,7 @@ mod index;
 mod place;
 mod source;
 mod switch;
+mod undo;
 mod without;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use place::Destination;
 pub use exported::is_exported;
 pub use fingerprint::{Fingerprint, of_inventory};
 pub use switch::Switched;
+pub use undo::{BoundBack, Undo, undo};
 
 /// What to migrate, and how.
 pub struct Request {

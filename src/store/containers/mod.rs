@@ -18,7 +18,7 @@ use crate::format::raw::decode;
 use crate::model::{Container, Finding, Severity};
 use crate::tree::{Tree, TreePath, TreePathBuf, optional, path, read};
 
-pub use rebind::{Rebound, Undone, rebind, undo};
+pub use rebind::{End, Rebound, Undone, rebind, undo};
 
 /// Returns the containers of the data root `tree`, and what is wrong with others.
 ///

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config_file;
-use crate::error::{Error, Result};
+use crate::error::{DecodeError, Error, Result};
 use crate::format::docker::container::{self, Binding};
 use crate::format::oci::Descriptor;
 use crate::format::raw::decode;
@@ -42,14 +42,27 @@ pub struct Rebound {
     pub image_manifest: Option<Descriptor>,
 }
 
-/// A container that was bound to its old store again.
+/// A container of the last migration, after that was undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undone {
     /// Its ID.
     pub id: String,
-    /// Whether a daemon has written its config since: what the container did in the other store is
-    /// there, and not in this one.
-    pub used_since: bool,
+    /// The graph driver or snapshotter that it came from.
+    pub driver: String,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How undoing ended for a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is as it was before.
+    AsBefore,
+    /// It is in its old store again, as it was there; but a daemon has used it since, and what it did then
+    /// is in the other.
+    UsedSince,
+    /// Its old store does not have it any more: it stays where it is.
+    Gone,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -86,7 +99,7 @@ pub fn rebind(sink: &dyn Sink, to: &str, containers: &[Rebound]) -> Result<()> {
             image_manifest: one.image_manifest.as_ref(),
             image_platform: None,
         };
-        let wrong = |error: crate::error::DecodeError| error.at(sink.tree().place(at.as_path()));
+        let wrong = |error: DecodeError| error.at(sink.tree().place(at.as_path()));
         let new = container::rebind(&bytes, &binding).map_err(wrong)?;
         let [old, new] = [bytes, new].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         changes.push(Change { id: one.id.clone(), old, new });
@@ -121,12 +134,12 @@ fn is_bound(sink: &dyn Sink, id: &str, driver: &str) -> Result<bool> {
 }
 
 /// Binds the containers of the last migration of the data root `sink` to their old store again: the
-/// configs as they were, or where a daemon has written one since, what binds it. Returns nothing if
-/// there is nothing to undo.
+/// configs as they were, or where a daemon has written one since, what binds it. `has` says whether the
+/// store of a driver still has a container. Returns nothing if there is nothing to undo.
 ///
 /// # Errors
 /// A journal that cannot be read, and what the sink says.
-pub fn undo(sink: &dyn Sink) -> Result<Option<Vec<Undone>>> {
+pub fn undo(sink: &dyn Sink, has: &dyn Fn(&str, &str) -> bool) -> Result<Option<Vec<Undone>>> {
     let Some(journal) = journal(sink)? else { return Ok(None) };
     let (mut undone, mut texts) = (Vec::new(), Vec::new());
     for change in &journal.containers {
@@ -134,16 +147,22 @@ pub fn undo(sink: &dyn Sink) -> Result<Option<Vec<Undone>>> {
             continue;
         }
         let at = config_file(change.id.as_bytes());
-        let (bytes, _) = config(sink, &at)?;
-        let used_since = bytes != change.new.as_bytes();
-        let text = if used_since {
-            bound_as(&change.old, &bytes)
-        } else {
-            Ok(change.old.clone().into_bytes())
+        let wrong = |error: DecodeError| error.at(sink.tree().place(at.as_path()));
+        let old: container::Container = decode(change.old.as_bytes()).map_err(wrong)?;
+        let (now, _) = config(sink, &at)?;
+        let end = match has(&change.id, &old.driver) {
+            false => End::Gone,
+            true if now == change.new.as_bytes() => End::AsBefore,
+            true => End::UsedSince,
         };
-        let text = text.map_err(|error| error.at(sink.tree().place(at.as_path())))?;
-        texts.push((change.id.as_str(), text));
-        undone.push(Undone { id: change.id.clone(), used_since });
+        match end {
+            End::Gone => {}
+            End::AsBefore => texts.push((change.id.as_str(), change.old.clone().into_bytes())),
+            End::UsedSince => {
+                texts.push((change.id.as_str(), bound_as(&old, &now).map_err(wrong)?));
+            }
+        }
+        undone.push(Undone { id: change.id.clone(), driver: old.driver, end });
     }
     let texts: Vec<_> = texts.iter().map(|(id, text)| (*id, text.as_slice())).collect();
     replace(sink, &texts)?;
@@ -156,8 +175,7 @@ pub fn undo(sink: &dyn Sink) -> Result<Option<Vec<Undone>>> {
 }
 
 /// Returns a config bound as another one is.
-fn bound_as(old: &str, now: &[u8]) -> std::result::Result<Vec<u8>, crate::error::DecodeError> {
-    let old: container::Container = decode(old.as_bytes())?;
+fn bound_as(old: &container::Container, now: &[u8]) -> std::result::Result<Vec<u8>, DecodeError> {
     let binding = Binding {
         driver: &old.driver,
         image: &old.image,
