@@ -13,6 +13,7 @@ mod host;
 mod layers;
 mod layout;
 mod live;
+mod moves;
 mod pairs;
 mod rebuilt;
 mod stopped;

@@ -15,7 +15,9 @@ pub(crate) fn plan(plan: &Migration, widths: Widths) -> String {
     if plan.images.is_empty() && plan.containers.is_empty() {
         return out + "\nThere is no image to move.\n" + &stays(&plan.stays, widths.text);
     }
-    out += &format!("\n{}", images(plan, widths.table));
+    if !plan.images.is_empty() {
+        out += &format!("\n{}", images(plan, widths.table));
+    }
     if !plan.containers.is_empty() {
         out += &format!("\n{}", containers(&plan.containers, widths.table));
     }
@@ -96,12 +98,16 @@ fn containers(rows: &[MovedContainer], width: Option<usize>) -> String {
     table(&columns, &rows.iter().map(cells).collect::<Vec<_>>(), width)
 }
 
-/// Returns how many containers move, to be said after the images; nothing if there are none.
-fn and_containers(rows: &[MovedContainer]) -> String {
-    match rows.iter().filter(|row| row.action == Action::Add).count() as u64 {
-        0 => String::new(),
-        n => format!(" and {}", count(n, "container")),
-    }
+/// Returns how many images and containers there are to speak of, in words and as a number.
+fn both(plan: &Migration) -> (String, u64) {
+    let images = moving(&plan.images);
+    let containers = plan.containers.iter().filter(|row| row.action == Action::Add).count() as u64;
+    let words = match (images, containers) {
+        (images, 0) => count(images, "image"),
+        (0, containers) => count(containers, "container"),
+        _ => format!("{} and {}", count(images, "image"), count(containers, "container")),
+    };
+    (words, images.saturating_add(containers))
 }
 
 fn name(image: &MovedImage) -> String {
@@ -132,9 +138,8 @@ fn action(action: Action, add: &'static str) -> &'static str {
 
 fn cost(plan: &Migration) -> String {
     let layers = &plan.layers;
-    let both = moving(&plan.images) + plan.containers.len() as u64;
-    let moves = count(moving(&plan.images), "image") + &and_containers(&plan.containers);
-    let verb = verb(plan, both);
+    let (moves, n) = both(plan);
+    let verb = verb(plan, n);
     format!(
         "{moves} {verb}. Of {}, {} must be read ({}) and {} there already. {}{}",
         count(layers.total, "layer"),
@@ -174,11 +179,12 @@ fn result(done: &Migration) -> String {
         return "Nothing to do: the images are there already.".to_owned();
     }
     let failed = done.images.iter().filter(|image| image.action == Action::Failed).count();
-    let verb = if moved == 1 && done.containers.is_empty() { "is" } else { "are" };
+    let (moves, n) = both(done);
+    let verb = if n == 1 { "is" } else { "are" };
     let verb = if done.target.path == "stdout" { "went to" } else { &format!("{verb} in") };
     let mut text = format!(
         "Done: {} {verb} {}. {} read ({}), {} there already; {} written.",
-        count(moved, "image") + &and_containers(&done.containers),
+        moves,
         target(done),
         count(done.layers.to_read, "layer"),
         units::size(done.bytes.read),
@@ -308,6 +314,7 @@ mod tests {
         ");
         let mut nothing = sample::migration();
         nothing.images.clear();
+        nothing.containers.clear();
         assert_snapshot!(plan(&nothing, AT_80), @"
         From  classic (overlay2) at /var/lib/docker
         To    containerd (overlayfs) at /var/lib/docker/containerd/daemon
