@@ -19,11 +19,14 @@ use crate::error::{Error, Result};
 use crate::format::oci::Platform;
 use crate::store::Form;
 
-/// Move images from one store to the other
+/// Move images and containers from one store to the other
 ///
 /// The source is only read, and keeps everything. The target gets its images all at once, at the
 /// end: a run that is interrupted has changed nothing that Docker sees, and the next run goes on
 /// from there. Every daemon that uses either store must be stopped.
+///
+/// Containers come along with their images: what they changed is copied, and their configs, which both
+/// stores share, name the new store. --undo puts the configs back.
 ///
 /// Name images as `docker` does, by name or ID; without one, all images move. The first argument is
 /// the data root instead if it is `.` or `..`, begins with `/`, `./` or `../`, or holds a `/` and

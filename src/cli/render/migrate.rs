@@ -2,12 +2,13 @@
 
 use crate::cli::render::Widths;
 use crate::cli::render::images::short;
+use crate::cli::render::moved;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, printable, wrap};
 use crate::cli::render::units;
 use crate::cli::rows::StoreKind;
 use crate::cli::rows::migrate::{Action, ByteCounts, EndRow, LossRow, Migration, MovedImage};
-use crate::cli::rows::migrate::{MovedContainer, StayRow, StepRow};
+use crate::cli::rows::migrate::{StayRow, StepRow};
 
 /// Returns the plan: what moves, what it costs, what is not kept and what stays.
 pub(crate) fn plan(plan: &Migration, widths: Widths) -> String {
@@ -19,7 +20,7 @@ pub(crate) fn plan(plan: &Migration, widths: Widths) -> String {
         out += &format!("\n{}", images(plan, widths.table));
     }
     if !plan.containers.is_empty() {
-        out += &format!("\n{}", containers(&plan.containers, widths.table));
+        out += &format!("\n{}", moved::table(&plan.containers, widths.table));
     }
     if moving(&plan.images) > 0 || !plan.containers.is_empty() {
         out += &format!("\n{}\n", wrap(&cost(plan), widths.text, ""));
@@ -76,28 +77,6 @@ fn images(plan: &Migration, width: Option<usize>) -> String {
     table(&columns, &plan.images.iter().map(cells).collect::<Vec<_>>(), width)
 }
 
-fn containers(rows: &[MovedContainer], width: Option<usize>) -> String {
-    let columns = [
-        Column::gives("CONTAINER", 1, 24),
-        Column::gives("CONTAINER ID", 4, 12),
-        Column::gives("IMAGE", 3, 24),
-        Column::gives("STATE", 2, 8),
-        Column::gives("SIZE", 2, 8),
-        Column::whole("ACTION"),
-    ];
-    let cells = |row: &MovedContainer| {
-        vec![
-            row.name.clone(),
-            short(&row.id).to_owned(),
-            row.image.clone(),
-            row.state.clone(),
-            units::size(row.size),
-            action(row.action, "move").to_owned(),
-        ]
-    };
-    table(&columns, &rows.iter().map(cells).collect::<Vec<_>>(), width)
-}
-
 /// Returns how many images and containers there are to speak of, in words and as a number.
 fn both(plan: &Migration) -> (String, u64) {
     let images = moving(&plan.images);
@@ -128,7 +107,7 @@ fn verb(plan: &Migration, count: u64) -> &'static str {
     }
 }
 
-fn action(action: Action, add: &'static str) -> &'static str {
+pub(super) fn action(action: Action, add: &'static str) -> &'static str {
     match action {
         Action::Add => add,
         Action::Present => "there already",

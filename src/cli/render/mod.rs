@@ -4,6 +4,7 @@ pub(crate) mod error;
 pub(crate) mod findings;
 pub(crate) mod images;
 pub(crate) mod migrate;
+mod moved;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod template;
