@@ -120,7 +120,7 @@ impl Moved {
     }
 }
 
-/// Returns what of the containers `ids` is in the store.
+/// Returns what of the containers `ids` is in the store. A committed image keeps its container's init snapshot.
 fn left(root: &Path, store: Store, ids: &[String]) -> BTreeSet<String> {
     if store == Store::Classic {
         let dir = root.join("image/overlay2/layerdb/mounts");
@@ -133,7 +133,7 @@ fn left(root: &Path, store: Store, ids: &[String]) -> BTreeSet<String> {
     let all = tranship::format::bbolt::load(&db).expect("sound");
     let names = all.at(&[b"v1", b"snapshots"]).into_iter().flat_map(|all| all.iter());
     let names = names.map(|(name, _)| String::from_utf8_lossy(name).into_owned());
-    let left: BTreeSet<_> = names.filter(|name| ids.iter().any(|id| name.contains(id))).collect();
+    let left: BTreeSet<_> = names.filter(|name| ids.iter().any(|id| name.ends_with(id))).collect();
     left
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 use tranship::digest::Digest;
 use tranship::error::Result;
+use tranship::format::bbolt::{self, Db, Options};
 use tranship::format::containerd::key;
 use tranship::model::StoreKind;
 use tranship::op::transfer::{self, Containers, Outcome, Plan};
@@ -295,6 +296,29 @@ fn there_again(moved: &Memory) -> Memory {
     assert!(undone.iter().all(|one| one.end == End::AsBefore), "{undone:?}");
     assert_eq!(undo(&tree, &|_, _| true).expect("no journal"), None);
     tree
+}
+
+#[test]
+fn what_stands_on_a_container_that_is_replaced_stays_linked() {
+    let there = there_and_back(StoreKind::Containerd);
+    let key = format!("{}-init", container_id("web"));
+    let inner = SubSink::make(Arc::new(there.clone()), path(INNER), 0o711).expect("it is there");
+    let meta = read(inner.tree(), path(META)).expect("a file");
+    let db = Db::open(&meta).expect("sound");
+    let mut changed = bbolt::load(&db).expect("sound").into_owned();
+    let at: [&[u8]; 4] = [b"v1", b"moby", b"snapshots", b"overlayfs"];
+    changed
+        .path_mut(&at)
+        .path_mut(&[key.as_bytes(), b"children"])
+        .put(b"of a commit".to_vec(), Vec::new());
+    let bytes = bbolt::write(&changed, &Options::replacing(&db)).expect("small");
+    put(&there, &format!("{INNER}/{META}"), &bytes);
+    let (again, _, _) = moved(&there, StoreKind::Classic);
+    let meta = bolt(&Sub::new(Arc::new(again), path(INNER)), META).expect("sound").expect("there");
+    let all = meta.at(&at).expect("snapshots");
+    let linked = all.at(&[key.as_bytes(), b"children"]).expect("children");
+    let linked: Vec<_> = linked.iter().map(|(name, _)| name.to_vec()).collect();
+    assert_eq!(linked, [container_id("web").into_bytes(), b"of a commit".to_vec()]);
 }
 
 #[test]

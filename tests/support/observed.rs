@@ -199,7 +199,7 @@ impl Observed {
             "container_tree": self.container_tree,
             "diff": self.diff,
             "logs": self.logs,
-            "volumes": self.volumes,
+            "volumes": self.volumes.iter().map(|volume| &volume["Name"]).collect::<Vec<_>>(),
         })
     }
 

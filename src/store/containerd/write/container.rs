@@ -140,8 +140,8 @@ impl Writer {
             }
             None => None,
         };
-        namespace.remove_snapshot(&self.snapshotter, key);
-        let name = namespace.add_snapshot(&self.snapshotter, key, parent, backend).into_bytes();
+        let name = namespace.replace_snapshot(&self.snapshotter, key, parent, backend);
+        let name = name.into_bytes();
         let now = self.writing.now;
         meta::add_to_backend(backend, &Snapshot { name, parent: below, folder, usage, now });
         Ok(())

@@ -90,14 +90,32 @@ impl<'n, 'a> Namespace<'n, 'a> {
         keys.iter().for_each(|key| drop(snapshots.put(key.clone().into_bytes(), Vec::new())));
     }
 
-    /// Removes a snapshot, if there is one; what stands on it is not looked at.
-    pub(super) fn remove_snapshot(&mut self, snapshotter: &str, key: &str) {
-        let all = self.bucket.path_mut(&[schema::SNAPSHOTS, snapshotter.as_bytes()]);
-        let Some(Node::Bucket(old)) = all.remove(key.as_bytes()) else { return };
-        let Some(parent) = old.get(schema::PARENT).map(<[u8]>::to_vec) else { return };
-        if all.child(&parent).is_some() {
-            all.path_mut(&[&parent, schema::CHILDREN]).remove(key.as_bytes());
+    /// Adds a snapshot in the place of one of that key. What stands on that stands on this one then: what
+    /// `docker commit` made stands on its container's init snapshot.
+    pub(super) fn replace_snapshot(
+        &mut self,
+        snapshotter: &str,
+        key: &str,
+        parent: Option<&str>,
+        backend: &Bucket<'_>,
+    ) -> String {
+        let path = [schema::SNAPSHOTS, snapshotter.as_bytes()];
+        let all = self.bucket.path_mut(&path);
+        let old = all.remove(key.as_bytes());
+        let mut children = None;
+        if let Some(Node::Bucket(mut old)) = old {
+            children = old.remove(schema::CHILDREN);
+            let parent = old.get(schema::PARENT).map(<[u8]>::to_vec);
+            if let Some(parent) = parent.filter(|parent| all.child(parent).is_some()) {
+                all.path_mut(&[&parent, schema::CHILDREN]).remove(key.as_bytes());
+            }
         }
+        let name = self.add_snapshot(snapshotter, key, parent, backend);
+        if let Some(Node::Bucket(children)) = children {
+            let entry = self.bucket.path_mut(&path).bucket_mut(key.as_bytes().to_vec());
+            entry.put_bucket(schema::CHILDREN.to_vec(), *children);
+        }
+        name
     }
 
     /// Adds a snapshot; returns its name in the snapshotter's own file, `backend`, where it
