@@ -105,6 +105,8 @@ fn request(args: &Args) -> Result<MigrateRequest> {
     let is_archive = args.output.is_some() && args.format == Format::Docker;
     let usual = if is_archive { Compress::None } else { Compress::Gzip(6) };
     Ok(MigrateRequest {
+        containers: Vec::new(),
+        no_containers: true,
         at: args.places.at(root),
         from: None,
         to: args.to.map_or(StoreKind::Layout, To::kind),

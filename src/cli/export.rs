@@ -180,6 +180,8 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         commit: None,
         form,
         images: names(images)?,
+        containers: Vec::new(),
+        no_containers: false,
         exclude: args.exclude.clone(),
         all: args.all,
         platform: args.platform.clone(),

@@ -118,6 +118,8 @@ fn request(args: &Args) -> Result<MigrateRequest> {
         form: Form::Oci,
         images: names(&args.images)?,
         names: args.name.clone(),
+        containers: Vec::new(),
+        no_containers: false,
         exclude: args.exclude.clone(),
         all: true,
         platform: args.platform.clone(),

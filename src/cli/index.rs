@@ -74,6 +74,8 @@ fn request(args: &Args) -> MigrateRequest {
         form: Form::Docker,
         images: args.images.clone(),
         names: Vec::new(),
+        containers: Vec::new(),
+        no_containers: true,
         exclude: Vec::new(),
         all: false,
         platform: None,

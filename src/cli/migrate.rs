@@ -10,18 +10,23 @@ use crate::cli::args::{Places, PlanOut, Quiet};
 use crate::cli::carry::carry_out;
 use crate::cli::exit::{self, Exit};
 use crate::cli::ops::{Compress, MigrateRequest, OnConflict, Ops, Snapshots};
+use crate::cli::render;
 use crate::cli::rows::StoreKind;
+use crate::cli::rows::undo::{UndoOutcome, UndoneRow};
 use crate::cli::size;
 use crate::cli::ui::Ui;
 use crate::error::{Error, Result};
 use crate::format::oci::Platform;
 use crate::store::Form;
 
-/// Move images from one store to the other
+/// Move images and containers from one store to the other
 ///
 /// The source is only read, and keeps everything. The target gets its images all at once, at the
 /// end: a run that is interrupted has changed nothing that Docker sees, and the next run goes on
 /// from there. Every daemon that uses either store must be stopped.
+///
+/// Containers come along with their images: what they changed is copied, and their configs, which both
+/// stores share, name the new store. --undo puts the configs back.
 ///
 /// Name images as `docker` does, by name or ID; without one, all images move. The first argument is
 /// the data root instead if it is `.` or `..`, begins with `/`, `./` or `../`, or holds a `/` and
@@ -34,7 +39,9 @@ Examples:
   tranship migrate --to containerd --switch
   tranship migrate --to containerd busybox app:v2 --on-conflict replace
   tranship migrate /mnt/old/docker --to containerd --exclude 'ci/*'
+  tranship migrate --to containerd --container web --container db
   tranship migrate --to containerd --into moved.tar --snapshots none
+  tranship migrate --undo
   tranship migrate --to containerd --plan-out plan.json && tranship apply plan.json"))]
 pub(crate) struct Args {
     /// The data root, then the images to move
@@ -48,8 +55,15 @@ pub(crate) struct Args {
     root: Option<PathBuf>,
 
     /// Move to this store
-    #[arg(long, value_name = "STORE")]
-    to: To,
+    #[arg(long, value_name = "STORE", required_unless_present = "undo")]
+    to: Option<To>,
+
+    /// Bind the containers of the last migration to the store they came from again
+    ///
+    /// That store has kept them as they were. What a container did since stays in the store it was
+    /// moved to. Images stay in both.
+    #[arg(long, conflicts_with_all = ["to", "into", "switch", "dry_run", "plan_out"])]
+    undo: bool,
 
     /// Move from this store, where images are in more than one
     #[arg(long, value_name = "STORE")]
@@ -58,6 +72,16 @@ pub(crate) struct Args {
     /// Leave out names that match GLOB; may be given more than once
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
+
+    /// Move this container and its image; may be given more than once
+    ///
+    /// Without this the containers of all images that move do so too.
+    #[arg(long, value_name = "NAME", conflicts_with = "into")]
+    container: Vec<String>,
+
+    /// Leave all containers where they are
+    #[arg(long, conflicts_with = "container")]
+    no_containers: bool,
 
     /// Move intermediate images too: untagged ones that others were built from
     #[arg(long)]
@@ -144,20 +168,41 @@ impl To {
 
 /// Plans the migration, shows the plan, carries it out and shows what became of it.
 pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
-    carry_out(&request(args)?, &args.plan_out, args.quiet, ui, ops)
+    match args.to {
+        Some(to) => carry_out(&request(args, to)?, &args.plan_out, args.quiet, ui, ops),
+        None => undo(args, ui, ops),
+    }
 }
 
-fn request(args: &Args) -> Result<MigrateRequest> {
+fn undo(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
+    let (root, rest) = split(&args.targets, args.root.as_deref(), Path::exists);
+    if !rest.is_empty() {
+        return Err(Error::refused("all that was migrated last is undone together")
+            .hint("name nothing but the data root"));
+    }
+    let done = ops.undo(&args.places.at(root))?;
+    match args.quiet {
+        Quiet { json: true, .. } => ui.json(&done)?,
+        Quiet { quiet: true, .. } => {}
+        _ => ui.print(&render::undo::report(&done, ui.text_width()))?,
+    }
+    let as_before = |row: &UndoneRow| row.outcome == UndoOutcome::AsBefore;
+    Ok(Exit::with_findings(!done.containers.iter().all(as_before)))
+}
+
+fn request(args: &Args, to: To) -> Result<MigrateRequest> {
     let (root, images) = split(&args.targets, args.root.as_deref(), Path::exists);
     Ok(MigrateRequest {
         at: args.places.at(root),
         from: args.from.map(To::kind),
-        to: args.to.kind(),
+        to: to.kind(),
         names: Vec::new(),
         index: None,
         commit: None,
         form: Form::Oci,
         images: names(images)?,
+        containers: args.container.clone(),
+        no_containers: args.no_containers,
         exclude: args.exclude.clone(),
         all: args.all,
         platform: args.platform.clone(),

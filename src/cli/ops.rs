@@ -13,6 +13,7 @@ use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::ps::ContainerRow;
 use crate::cli::rows::status::Status;
+use crate::cli::rows::undo::UndoReport;
 use crate::cli::rows::volumes::{VolumeRow, VolumesCarried};
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::cli::spelled;
@@ -105,6 +106,12 @@ pub struct MigrateRequest {
     /// Names to give to images instead of their own: the one meant, if it is not the only one, and the
     /// name.
     pub names: Vec<(Option<String>, String)>,
+    /// The containers to move, by name or ID; those of the images that move if empty.
+    #[serde(default)]
+    pub containers: Vec<String>,
+    /// Whether all containers stay.
+    #[serde(default)]
+    pub no_containers: bool,
     /// Names that do not move.
     pub exclude: Vec<String>,
     /// Whether images without a name move too.
@@ -331,6 +338,9 @@ pub trait Ops {
 
     /// Plans a migration or an export; writes nothing.
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>>;
+
+    /// Binds the containers of the last migration at `at` to their old store again.
+    fn undo(&self, at: &Where) -> Result<UndoReport>;
 
     /// Returns whether an export is there already, whole.
     fn is_exported(&self, request: &MigrateRequest) -> Result<bool>;

@@ -9,7 +9,8 @@ use crate::cli::rows::StoreKind;
 use crate::cli::rows::diff::{self, ChangeKind, FileType};
 use crate::cli::rows::images::{AttestationRow, ImageRow, PlatformRow};
 use crate::cli::rows::migrate::{
-    Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
+    Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedContainer, MovedImage,
+    StayRow, StepRow,
 };
 use crate::cli::rows::ps::{ContainerRow, MountRow, PortRow, StateRow};
 use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
@@ -251,6 +252,8 @@ pub(crate) fn request() -> MigrateRequest {
         form: Form::Oci,
         images: vec!["weird:1".into()],
         names: vec![(None, "new:1".into()), (Some("weird:1".into()), "new:2".into())],
+        containers: Vec::new(),
+        no_containers: false,
         exclude: vec!["ci/*".into()],
         all: true,
         platform: "linux/arm64/v8".parse().ok(),
@@ -335,6 +338,14 @@ pub(crate) fn migration() -> Migration {
         layers: row.layers,
         size: row.size,
     };
+    let container = |name: &str, state: &str, size| MovedContainer {
+        id: format!("{:0<64}", "409111641b53"),
+        name: name.into(),
+        state: state.into(),
+        image: "tiny/base:1".into(),
+        action: Action::Add,
+        size,
+    };
     let classic = images().into_iter().filter(|row| row.store == StoreKind::Classic);
     let step =
         |what: &str, command: &str| StepRow { what: what.into(), command: Some(command.into()) };
@@ -343,6 +354,7 @@ pub(crate) fn migration() -> Migration {
         source: end(StoreKind::Classic, "overlay2", "/var/lib/docker"),
         target: end(StoreKind::Containerd, "overlayfs", "/var/lib/docker/containerd/daemon"),
         images: classic.map(moved).collect(),
+        containers: vec![container("web", "exited", 1_200), container("db", "running", 5_600_000)],
         layers: LayerCounts { total: 9, to_read: 8, reused: 1, left_out: 0 },
         bytes: ByteCounts {
             read: 14_470_000,
@@ -357,8 +369,8 @@ pub(crate) fn migration() -> Migration {
             what: "two entries of one layer have the same path; the second is kept".into(),
         }],
         stays: vec![StayRow {
-            what: "6 containers".into(),
-            why: "their files belong to overlay2; commit those whose changes matter first".into(),
+            what: "container old".into(),
+            why: "its removal was begun: its own daemon ends that".into(),
         }],
         findings: Vec::new(),
         next_steps: vec![

@@ -8,6 +8,7 @@ use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
+use crate::cli::rows::undo::UndoReport;
 use crate::cli::rows::volumes::{CarriedRow, VolumesCarried};
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
@@ -108,6 +109,10 @@ impl Ops for Sample {
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
         let plan = Migration { dry_run: request.dry_run, ..sample::migration() };
         Ok(Box::new(Planned(plan)))
+    }
+
+    fn undo(&self, _: &Where) -> Result<UndoReport> {
+        Ok(UndoReport::default())
     }
 
     fn is_exported(&self, _: &MigrateRequest) -> Result<bool> {

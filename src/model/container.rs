@@ -20,6 +20,8 @@ pub struct Container {
     pub image_name: String,
     /// Whether the daemon last knew it as running.
     pub running: bool,
+    /// Whether its daemon removes it, with its unnamed volumes, as soon as it does not run: `--rm`.
+    pub removes_itself: bool,
     /// All that its daemon wrote of it.
     pub record: Arc<container::Container>,
 }

@@ -9,6 +9,7 @@ mod folders;
 mod lock;
 mod mount;
 mod root;
+mod shims;
 mod stream;
 mod user;
 mod xattr;
@@ -19,5 +20,6 @@ pub use mount::{mount_bind, mount_overlay};
 pub use root::{
     Attributes, DirEntry, Root, Stat, is_dir, make_dirs, open_path, path_of, real_path,
 };
+pub use shims::shims;
 pub use stream::Stream;
 pub use user::ordinary_user;

@@ -30,8 +30,8 @@ use std::io::BufRead;
 pub use progress::Progress;
 use serde::{Deserialize, Serialize};
 pub use stack::Writable;
-use step::of_source;
-pub use step::{BlobStep, Damage, ImageStep, LayerStep, PackedLayer};
+pub(crate) use step::of_source;
+pub use step::{BlobStep, ContainerStep, Damage, ImageStep, LayerStep, PackedLayer};
 
 use crate::digest::{BlobId, ChainId, DiffId};
 use crate::error::{Error, Place, Result};
@@ -119,6 +119,12 @@ pub trait Source: Send + Sync {
     fn short_name(&self, layer: TreePath<'_>) -> Result<Option<TreePathBuf>> {
         let _ = layer;
         Ok(None)
+    }
+
+    /// Returns the tree that [`stack`](Self::stack) and [`writable`](Self::writable) name folders of;
+    /// nothing if the store keeps none.
+    fn tree(&self) -> Option<&dyn Tree> {
+        None
     }
 
     /// Returns what the store keeps of the container with the ID `container`.
@@ -265,6 +271,16 @@ pub trait Target: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Option<Error>>;
 
+    /// Puts what a container changed, beside what the store may have of it already. The next
+    /// [`commit`](Target::commit) puts it in the place of that. Returns the bytes written.
+    ///
+    /// # Errors
+    /// What tree and sink say. An error of the source costs only this container.
+    fn put_container(&self, step: &ContainerStep, source: &dyn Source) -> Result<u64> {
+        let (_, place) = (step, Place::new(source.kind().name(), ""));
+        Err(Error::unsupported(place, "no container can be put into such a store"))
+    }
+
     /// Returns the bytes of layers written so far, compressed or copied; not those that are shared.
     fn written(&self) -> u64;
 
@@ -274,7 +290,8 @@ pub trait Target: Send + Sync {
     /// Removes what an interrupted run left, when there is nothing to go on with.
     fn tidy(&self) -> Result<()>;
 
-    /// Makes the images of `source` visible, all or none; returns what became of each, in order.
+    /// Makes the images of `source` and the containers that were put visible, all or none; returns what
+    /// became of each image, in order.
     fn commit(&self, images: &[ImageStep], source: &dyn Source) -> Result<Vec<Committed>>;
 }
 

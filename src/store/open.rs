@@ -181,6 +181,16 @@ pub fn lock_files(kind: StoreKind) -> Vec<TreePathBuf> {
     }
 }
 
+/// Returns the graph driver or snapshotter of the stores of `kind` that are written.
+#[must_use]
+pub fn driver(kind: StoreKind) -> &'static str {
+    match kind {
+        StoreKind::Classic => overlay2::DRIVER,
+        StoreKind::Containerd => containerd::SNAPSHOTTER,
+        StoreKind::Layout | StoreKind::Archive => "",
+    }
+}
+
 /// Opens the root of a store of `kind`, empty or not, for writing.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
 //! What a target is asked to put, and what could not be put.
 
-use super::{Contents, Document};
-use crate::digest::{BlobId, ChainId, ConfigId, DiffId};
+use super::{Contents, Document, Writable};
+use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::oci::Descriptor;
-use crate::model::Image;
+use crate::model::{Container, Image};
 
 /// One layer to be put into a target: a tar, and the chains it is part of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Damage {
 
 /// Returns an error of what was read, which costs only what needed it; one of a full or broken target
 /// and a wish to stop end everything.
-pub(super) fn of_source(error: Error) -> Result<Error> {
+pub(crate) fn of_source(error: Error) -> Result<Error> {
     use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let stops =
         [StorageFull, QuotaExceeded, ReadOnlyFilesystem, PermissionDenied].map(Option::Some);
@@ -85,6 +85,23 @@ pub struct PackedLayer {
     pub blob: BlobId,
     /// The repositories it is known to be in, by their canonical names: `docker.io/library/alpine`.
     pub repositories: Vec<String>,
+}
+
+/// One container to be put into a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerStep {
+    /// The container as the source has it.
+    pub container: Container,
+    /// Its folders in the source.
+    pub writable: Writable,
+    /// The layers of its image, base first.
+    pub chain: Vec<ChainId>,
+    /// Its image in the source, if that is still there.
+    pub image: Option<Digest>,
+    /// The config of the image's part that it runs, if that is known.
+    pub config: Option<ConfigId>,
+    /// Bytes of what it and its daemon put into its folders.
+    pub size: u64,
 }
 
 /// Bytes that keep their digest on the way into a target.

@@ -22,6 +22,8 @@ pub enum Snapshots {
     Reflink,
     /// New files.
     Copy,
+    /// Shared blocks where possible, else new files: what will be written again must have no second name.
+    Apart,
     /// Not at all; the daemon unpacks an image when it is first run.
     None,
 }
@@ -215,6 +217,7 @@ impl Copier<'_> {
             Snapshots::Auto => true,
             Snapshots::Link => how == Share::Link,
             Snapshots::Reflink => how == Share::Reflink,
+            Snapshots::Apart => how != Share::Link,
             Snapshots::Copy | Snapshots::None => how == Share::Copy,
         };
         wanted && !self.refused[how as usize].load(Ordering::Relaxed)

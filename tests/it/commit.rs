@@ -1,6 +1,6 @@
 //! Containers of the recorded roots made into images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use tranship::error::Result;
 use tranship::model::StoreKind;
 use tranship::op::commit::Commit;
 use tranship::op::migrate::{Done, Request, prepare};
-use tranship::op::transfer::{OnConflict, Options, Selection, Without};
+use tranship::op::transfer::{Containers, OnConflict, Options, Selection, Without};
 use tranship::store::{Compression, Form, Writing};
 use tranship::tree::{Snapshots, Time};
 
@@ -44,6 +44,8 @@ fn request(root: &str, commit: Commit, into: PathBuf) -> Request {
             can_share: false,
             rebuild_missing: false,
             tell_rest: false,
+            containers: Containers::Unseen,
+            alive: HashSet::new(),
         },
         writing: Writing { compression, snapshots, form: Form::Docker, now: NOW },
         into: Some(into),

@@ -18,6 +18,7 @@ mod layers;
 mod layout;
 mod live;
 mod logs;
+mod moves;
 mod pairs;
 mod rebuilt;
 mod stopped;

@@ -190,6 +190,30 @@ impl Observed {
         })
     }
 
+    /// Returns what a container is wherever its files are.
+    pub(crate) fn containers(&self) -> Value {
+        let fields = ["Id", "Name", "Args", "Created", "Path"];
+        let containers = self.container.iter().map(|(id, shown)| (id, pick(shown, &fields)));
+        json!({
+            "container": containers.collect::<BTreeMap<_, _>>(),
+            "container_tree": self.container_tree,
+            "diff": self.diff,
+            "logs": self.logs,
+            "volumes": self.volumes.iter().map(|volume| &volume["Name"]).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Returns the names of the containers.
+    pub(crate) fn container_names(&self) -> Vec<String> {
+        let name = |shown: &Value| shown["Name"].as_str().map(|name| name[1..].to_owned());
+        self.container.values().filter_map(name).collect()
+    }
+
+    /// Returns the IDs of the containers.
+    pub(crate) fn container_ids(&self) -> Vec<String> {
+        self.container.keys().cloned().collect()
+    }
+
     /// Returns the merged trees as the recordings of the fixtures tell them, by image ID.
     pub(crate) fn exported_trees(&self) -> BTreeMap<&str, BTreeMap<String, Value>> {
         let exported = |tree: &Tree| {

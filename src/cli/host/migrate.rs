@@ -7,7 +7,8 @@ use std::num::NonZeroUsize;
 use super::{finding, this_platform};
 use crate::cli::ops::{self, Compress, MigrateRequest};
 use crate::cli::rows::migrate::{
-    Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedImage, StayRow, StepRow,
+    Action, ByteCounts, EndRow, LayerCounts, LossRow, Migration, MovedContainer, MovedImage,
+    StayRow, StepRow,
 };
 use crate::cli::rows::plan::FingerprintRow;
 use crate::digest::Digest;
@@ -16,8 +17,8 @@ use crate::format::time::Timestamp;
 use crate::model::{Image, Inventory, Sizes, StoreKind, sizes};
 use crate::op::host::DAEMON_CONFIG;
 use crate::op::migrate::{Done, Prepared, Request};
-use crate::op::transfer::{OnConflict, Options, Selection, Without};
-use crate::store::{Compression, Form, Progress, Writing};
+use crate::op::transfer::{Containers, OnConflict, Options, Selection, Without};
+use crate::store::{Compression, ContainerStep, Form, Progress, Writing};
 use crate::tree::Snapshots;
 
 /// A prepared migration and the rows that show it.
@@ -77,6 +78,8 @@ fn library_request(request: &MigrateRequest) -> Request {
             selection,
             names: request.names.clone(),
             without: Without::default(),
+            containers: containers(request),
+            alive: HashSet::new(),
             platform: request.platform.clone(),
             on_conflict,
             compression,
@@ -98,6 +101,25 @@ fn library_request(request: &MigrateRequest) -> Request {
     }
 }
 
+/// Returns which containers are meant. What only carries images has none, and nobody looks for them there.
+fn containers(request: &MigrateRequest) -> Containers {
+    if !request.containers.is_empty() {
+        return Containers::Named(request.containers.clone());
+    }
+    if request.to == StoreKind::Layout || request.index.is_some() {
+        return Containers::Unseen;
+    }
+    if request.into.is_some() || request.to_stdout {
+        let why = "what is written elsewhere has images alone; containers move in place";
+        return Containers::Stay(why.to_owned());
+    }
+    if request.no_containers {
+        let why = "left out; they are hidden while the daemon shows the other store";
+        return Containers::Stay(why.to_owned());
+    }
+    Containers::OfImages
+}
+
 #[expect(clippy::disallowed_methods, reason = "the command is where the time comes in")]
 fn now() -> Timestamp {
     let now = jiff::Timestamp::now();
@@ -115,6 +137,7 @@ fn rows(prepared: &Prepared, request: &MigrateRequest) -> Result<Migration> {
         source: end(inventory.kind, &inventory.driver, source),
         target: end(prepared.to(), target_driver(prepared.to(), request.form), target),
         images: images(prepared, inventory),
+        containers: plan.containers.iter().map(container).collect(),
         layers: LayerCounts {
             total: counts.total as u64,
             to_read: counts.to_read as u64,
@@ -174,6 +197,18 @@ fn images(prepared: &Prepared, inventory: &Inventory) -> Vec<MovedImage> {
     moves.chain(there).collect()
 }
 
+fn container(step: &ContainerStep) -> MovedContainer {
+    let one = &step.container;
+    MovedContainer {
+        id: one.id.clone(),
+        name: one.name.clone(),
+        state: one.record.state.word().to_owned(),
+        image: one.image_name.clone(),
+        action: Action::Add,
+        size: step.size,
+    }
+}
+
 fn moved(image: &Image, size: Sizes, becomes: Option<Digest>, action: Action) -> MovedImage {
     let digests = image.names.iter().filter(|name| name.is_digest());
     let layers = image.shown().map(|shown| shown.layers.as_slice()).unwrap_or_default();
@@ -214,6 +249,11 @@ impl ops::Prepared for Shown {
                 image.becomes = Some(id.clone());
             } else if failed.contains(&image.id) {
                 image.action = Action::Failed;
+            }
+        }
+        for container in &mut rows.containers {
+            if !done.outcome.containers.contains(&container.id) {
+                container.action = Action::Failed;
             }
         }
         rows.bytes.written = Some(done.outcome.written);

@@ -8,6 +8,7 @@ mod migrate;
 mod ps;
 mod recipe;
 mod status;
+mod undo;
 pub(crate) mod volumes;
 
 use serde_json::Value;
@@ -19,6 +20,7 @@ use crate::cli::ops::{
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::status::Status;
+use crate::cli::rows::undo::UndoReport;
 use crate::cli::rows::volumes::VolumesCarried;
 use crate::error::Result;
 use crate::format::docker::log::Record;
@@ -98,6 +100,10 @@ impl Ops for Host {
 
     fn prepare(&self, request: &MigrateRequest) -> Result<Box<dyn Prepared + '_>> {
         migrate::prepare(request)
+    }
+
+    fn undo(&self, at: &Where) -> Result<UndoReport> {
+        undo::rows(at)
     }
 
     fn is_exported(&self, request: &MigrateRequest) -> Result<bool> {

@@ -2,6 +2,7 @@
 
 use crate::cli::render::Widths;
 use crate::cli::render::images::short;
+use crate::cli::render::moved;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, printable, wrap};
 use crate::cli::render::units;
@@ -12,11 +13,16 @@ use crate::cli::rows::migrate::{StayRow, StepRow};
 /// Returns the plan: what moves, what it costs, what is not kept and what stays.
 pub(crate) fn plan(plan: &Migration, widths: Widths) -> String {
     let mut out = format!("From  {}\nTo    {}\n", end(&plan.source), end(&plan.target));
-    if plan.images.is_empty() {
+    if plan.images.is_empty() && plan.containers.is_empty() {
         return out + "\nThere is no image to move.\n" + &stays(&plan.stays, widths.text);
     }
-    out += &format!("\n{}", images(plan, widths.table));
-    if moving(&plan.images) > 0 {
+    if !plan.images.is_empty() {
+        out += &format!("\n{}", images(plan, widths.table));
+    }
+    if !plan.containers.is_empty() {
+        out += &format!("\n{}", moved::table(&plan.containers, widths.table));
+    }
+    if moving(&plan.images) > 0 || !plan.containers.is_empty() {
         out += &format!("\n{}\n", wrap(&cost(plan), widths.text, ""));
     }
     out += &losses(plan, widths.text);
@@ -71,6 +77,18 @@ fn images(plan: &Migration, width: Option<usize>) -> String {
     table(&columns, &plan.images.iter().map(cells).collect::<Vec<_>>(), width)
 }
 
+/// Returns how many images and containers there are to speak of, in words and as a number.
+fn both(plan: &Migration) -> (String, u64) {
+    let images = moving(&plan.images);
+    let containers = plan.containers.iter().filter(|row| row.action == Action::Add).count() as u64;
+    let words = match (images, containers) {
+        (images, 0) => count(images, "image"),
+        (0, containers) => count(containers, "container"),
+        _ => format!("{} and {}", count(images, "image"), count(containers, "container")),
+    };
+    (words, images.saturating_add(containers))
+}
+
 fn name(image: &MovedImage) -> String {
     match image.names.as_slice() {
         [] => "<none>".to_owned(),
@@ -89,7 +107,7 @@ fn verb(plan: &Migration, count: u64) -> &'static str {
     }
 }
 
-fn action(action: Action, add: &'static str) -> &'static str {
+pub(super) fn action(action: Action, add: &'static str) -> &'static str {
     match action {
         Action::Add => add,
         Action::Present => "there already",
@@ -99,8 +117,8 @@ fn action(action: Action, add: &'static str) -> &'static str {
 
 fn cost(plan: &Migration) -> String {
     let layers = &plan.layers;
-    let moves = count(moving(&plan.images), "image");
-    let verb = verb(plan, moving(&plan.images));
+    let (moves, n) = both(plan);
+    let verb = verb(plan, n);
     format!(
         "{moves} {verb}. Of {}, {} must be read ({}) and {} there already. {}{}",
         count(layers.total, "layer"),
@@ -133,15 +151,19 @@ fn room(bytes: &ByteCounts) -> String {
 
 fn result(done: &Migration) -> String {
     let moved = moving(&done.images);
-    if moved == 0 && done.images.iter().all(|image| image.action == Action::Present) {
+    if moved == 0
+        && done.containers.is_empty()
+        && done.images.iter().all(|image| image.action == Action::Present)
+    {
         return "Nothing to do: the images are there already.".to_owned();
     }
     let failed = done.images.iter().filter(|image| image.action == Action::Failed).count();
-    let verb = if moved == 1 { "is" } else { "are" };
+    let (moves, n) = both(done);
+    let verb = if n == 1 { "is" } else { "are" };
     let verb = if done.target.path == "stdout" { "went to" } else { &format!("{verb} in") };
     let mut text = format!(
         "Done: {} {verb} {}. {} read ({}), {} there already; {} written.",
-        count(moved, "image"),
+        moves,
         target(done),
         count(done.layers.to_read, "layer"),
         units::size(done.bytes.read),
@@ -150,6 +172,10 @@ fn result(done: &Migration) -> String {
     );
     if failed > 0 {
         text += &format!(" {} could not be moved.", count(failed as u64, "image"));
+    }
+    let failed = done.containers.iter().filter(|row| row.action == Action::Failed).count();
+    if failed > 0 {
+        text += &format!(" {} could not be moved.", count(failed as u64, "container"));
     }
     text
 }
@@ -223,15 +249,18 @@ mod tests {
         127.0.0.1:5000/lib/bydig…   607341a3bb34   607341a3bbff   2.06MB   there already
         weird:1                     45eef71f9c7e                  6.22MB   move
 
-        3 images move. Of 9 layers, 8 must be read (14.5MB) and 1 is there already.
-        About 8.2MB are written, and 9MB must be free; 81GB are.
+        CONTAINER   CONTAINER ID   IMAGE         STATE     SIZE      ACTION
+        web         409111641b53   tiny/base:1   exited    1.2kB     move
+        db          409111641b53   tiny/base:1   running   5.6MB     move
+
+        3 images and 2 containers move. Of 9 layers, 8 must be read (14.5MB) and 1 is
+        there already. About 8.2MB are written, and 9MB must be free; 81GB are.
 
         The containerd store cannot keep:
           weird:1: two entries of one layer have the same path; the second is kept
 
         What stays where it is:
-          6 containers: their files belong to overlay2; commit those whose changes
-            matter first
+          container old: its removal was begun: its own daemon ends that
         ");
         let narrow = Widths { table: Some(40), text: 40 };
         assert_snapshot!(plan(&sample::migration(), narrow), @"
@@ -245,22 +274,26 @@ mod tests {
         127.0.0.1:5000/lib/bydi…   there already
         weird:1                    move
 
-        3 images move. Of 9 layers, 8 must be
-        read (14.5MB) and 1 is there already.
-        About 8.2MB are written, and 9MB must be
-        free; 81GB are.
+        CONTAINER   STATE     SIZE    ACTION
+        web         exited    1.2kB   move
+        db          running   5.6MB   move
+
+        3 images and 2 containers move. Of 9
+        layers, 8 must be read (14.5MB) and 1 is
+        there already. About 8.2MB are written,
+        and 9MB must be free; 81GB are.
 
         The containerd store cannot keep:
           weird:1: two entries of one layer have
             the same path; the second is kept
 
         What stays where it is:
-          6 containers: their files belong to
-            overlay2; commit those whose changes
-            matter first
+          container old: its removal was begun:
+            its own daemon ends that
         ");
         let mut nothing = sample::migration();
         nothing.images.clear();
+        nothing.containers.clear();
         assert_snapshot!(plan(&nothing, AT_80), @"
         From  classic (overlay2) at /var/lib/docker
         To    containerd (overlayfs) at /var/lib/docker/containerd/daemon
@@ -268,8 +301,7 @@ mod tests {
         There is no image to move.
 
         What stays where it is:
-          6 containers: their files belong to overlay2; commit those whose changes
-            matter first
+          container old: its removal was begun: its own daemon ends that
         ");
     }
 
@@ -289,8 +321,8 @@ mod tests {
         done.bytes.written = Some(8_200_000);
         assert_snapshot!(outcome(&done, AT_80), @"
 
-        Done: 3 images are in the containerd store. 8 layers read (14.5MB), 1 there
-        already; 8.2MB written.
+        Done: 3 images and 2 containers are in the containerd store. 8 layers read
+        (14.5MB), 1 there already; 8.2MB written.
 
         Next:
           1. Make Docker use the containerd store from its next start on.

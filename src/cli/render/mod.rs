@@ -8,12 +8,14 @@ pub(crate) mod images;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod migrate;
+mod moved;
 pub(crate) mod ps;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod template;
 pub(crate) mod text;
 pub(crate) mod tree;
+pub(crate) mod undo;
 pub(crate) mod units;
 pub(crate) mod volumes;
 

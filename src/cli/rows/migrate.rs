@@ -16,6 +16,9 @@ pub struct Migration {
     pub target: EndRow,
     /// The images asked for.
     pub images: Vec<MovedImage>,
+    /// The containers that move.
+    #[serde(default)]
+    pub containers: Vec<MovedContainer>,
     /// The layers of the images that move.
     pub layers: LayerCounts,
     /// The bytes that move, and the room for them.
@@ -77,6 +80,24 @@ pub struct MovedImage {
     pub action: Action,
     /// Its size in the source, in bytes.
     pub size: Option<u64>,
+}
+
+/// One container of a migration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MovedContainer {
+    /// Its ID, which it keeps.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it does, as `docker ps -a` says it.
+    pub state: String,
+    /// The image it was made from, as the user named it.
+    pub image: String,
+    /// What happens to it.
+    pub action: Action,
+    /// Bytes of what it and its daemon put into its folders.
+    pub size: u64,
 }
 
 /// How many layers there are, each counted once however many images share it.

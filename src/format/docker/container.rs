@@ -114,7 +114,6 @@ pub struct Config {
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
-
 /// Something mounted in a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

@@ -3,7 +3,7 @@
 use super::Prepared;
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::model::{Image, Inventory, PlatformImage, Role};
+use crate::model::{Container, Image, Inventory, PlatformImage, Role};
 use crate::op::transfer::Plan;
 use crate::store::ImageStep;
 
@@ -47,6 +47,9 @@ pub fn of_inventory(inventory: &Inventory) -> Digest {
     for image in &inventory.images {
         records.add_image(image);
     }
+    for container in &inventory.containers {
+        records.add("container", of_container(container));
+    }
     records.digest()
 }
 
@@ -63,10 +66,26 @@ fn of_plan(plan: &Plan) -> Digest {
     for step in &plan.blobs {
         records.add("blob", [step.blob.to_string()]);
     }
+    for step in &plan.containers {
+        let chain = step.chain.iter().map(ToString::to_string);
+        let own = [step.container.id.clone(), optional(step.image), optional(step.config)];
+        records.add("container", own.into_iter().chain(chain));
+    }
     for present in &plan.present {
         records.add("present", [present.id.to_string(), present.becomes.to_string()]);
     }
     records.digest()
+}
+
+/// What a container did since the plan was made does not matter: its folders are copied as they are then.
+fn of_container(container: &Container) -> [String; 5] {
+    [
+        container.id.clone(),
+        container.name.clone(),
+        container.record.image.clone(),
+        container.record.state.word().to_owned(),
+        container.removes_itself.to_string(),
+    ]
 }
 
 /// Records of texts, whose order does not matter.

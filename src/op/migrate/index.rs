@@ -10,7 +10,7 @@ use crate::format::reference::Reference;
 use crate::model::{Image, Inventory, Name, PlatformImage, Role};
 use crate::op::transfer::Selection;
 use crate::store::{Contents, Document, LayerContent, PackedLayer, Source, Writable};
-use crate::tree::TreePathBuf;
+use crate::tree::{Tree, TreePathBuf};
 
 /// A store that holds one image more: an index over images that it has.
 pub(super) struct Indexed {
@@ -145,6 +145,10 @@ impl Source for Indexed {
 
     fn stack(&self, top: ChainId) -> Result<Vec<TreePathBuf>> {
         self.source.stack(top)
+    }
+
+    fn tree(&self) -> Option<&dyn Tree> {
+        self.source.tree()
     }
 
     fn writable(&self, container: &str) -> Result<Writable> {

@@ -1,12 +1,14 @@
 //! The whole of `tranship migrate` and `export`: find the stores, keep daemons away, plan, carry out,
 //! switch.
 
+mod containers;
 mod exported;
 mod fingerprint;
 mod index;
 mod place;
 mod source;
 mod switch;
+mod undo;
 mod without;
 
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ use place::Destination;
 pub use exported::is_exported;
 pub use fingerprint::{Fingerprint, of_inventory};
 pub use switch::Switched;
+pub use undo::{BoundBack, Undo, undo};
 
 /// What to migrate, and how.
 pub struct Request {
@@ -140,6 +143,8 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     if request.switch {
         switch::possible(&request, &root)?;
     }
+    containers::possible(&request)?;
+    containers::note_alive(&mut request, &root);
     let destination = place::destination(&mut request, &root, &root.stores[source].here)?;
     let from = &mut root.stores[source];
     let stopped = if request.dry_run {
@@ -158,7 +163,8 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     }
     let from = &root.stores[source];
     let originals = originals(&root, source_of(from)?);
-    let plan = transfer::plan(source_of(from)?, &*target, &originals, &request.options)?;
+    let mut plan = transfer::plan(source_of(from)?, &*target, &originals, &request.options)?;
+    plan.stays.extend(containers::foreign(&request, &root));
     let over_threshold = request.threshold.is_some_and(|most| plan.selected_bytes > most);
     let free = destination.free()?;
     let prepared = Prepared {
@@ -281,13 +287,12 @@ impl Prepared {
         let source = source_of(&self.root.stores[self.source])?;
         let made = self.destination.make()?;
         self.lease_originals()?;
-        let target = match made {
-            Some(sink) => open_target(&self.request, sink)?,
-            None => self.target,
-        };
+        let made = made.map(|sink| open_target(&self.request, sink)).transpose()?;
+        let target = made.as_deref().unwrap_or(&*self.target);
         let jobs = if self.destination.is_ordered() { 1 } else { self.request.jobs };
-        let outcome = transfer::apply(&self.plan, source, &*target, jobs, progress)?;
-        drop(target);
+        let outcome = transfer::apply(&self.plan, source, target, jobs, progress)?;
+        drop(made);
+        self.rebind(&outcome)?;
         self.destination.close()?;
         self.stopped.release()?;
         let switched = match self.request.switch && outcome.failed.is_empty() {

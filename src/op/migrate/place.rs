@@ -91,7 +91,7 @@ pub(super) fn destination(
     }
 }
 
-fn dir(live: &os::Root, inner: &TreePathBuf) -> PathBuf {
+pub(super) fn dir(live: &os::Root, inner: &TreePathBuf) -> PathBuf {
     if inner.as_path().is_root() {
         return live.path().to_owned();
     }

@@ -7,9 +7,11 @@ use std::thread;
 
 use super::Plan;
 use crate::digest::{BlobId, ChainId, DiffId, Digest};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::model::{Finding, Severity};
-use crate::store::{BlobStep, Damage, ImageStep, LayerStep, Progress, Source, Target};
+use crate::store::{
+    BlobStep, ContainerStep, Damage, ImageStep, LayerStep, Progress, Source, Target, of_source,
+};
 
 /// An interrupted run loses at most this much work.
 const CHECKPOINT: u64 = 1 << 30;
@@ -32,6 +34,15 @@ pub struct Failed {
     pub stopped_by: Digest,
 }
 
+/// A container that could not be moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedContainer {
+    /// Its ID.
+    pub id: String,
+    /// Why.
+    pub why: String,
+}
+
 /// What came of a transfer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -39,7 +50,11 @@ pub struct Outcome {
     pub moved: Vec<Moved>,
     /// The images that did not.
     pub failed: Vec<Failed>,
-    /// Bytes of layers that were written.
+    /// The IDs of the containers that arrived.
+    pub containers: Vec<String>,
+    /// The containers that did not.
+    pub failed_containers: Vec<FailedContainer>,
+    /// Bytes of layers and containers that were written.
     pub written: u64,
     /// What was found on the way.
     pub findings: Vec<Finding>,
@@ -58,7 +73,7 @@ pub fn apply(
     jobs: usize,
     progress: &dyn Progress,
 ) -> Result<Outcome> {
-    if plan.images.is_empty() {
+    if plan.images.is_empty() && plan.containers.is_empty() {
         target.tidy()?;
         return Ok(Outcome::default());
     }
@@ -78,10 +93,12 @@ pub fn apply(
         return Err(error);
     }
     kept?;
-    progress.phase("commit");
     let (images, failed) = lost.part(&plan.images);
-    let mut outcome = Outcome { failed, findings: lost.findings, ..Outcome::default() };
-    if images.is_empty() {
+    let mut outcome = Outcome { failed, ..Outcome::default() };
+    let written = put_containers(plan, &lost, (source, target), progress, &mut outcome)?;
+    outcome.findings.extend(lost.findings);
+    progress.phase("commit");
+    if images.is_empty() && outcome.containers.is_empty() {
         target.tidy()?;
     } else {
         let committed = target.commit(&images, source)?;
@@ -90,8 +107,47 @@ pub fn apply(
             outcome.findings.extend(committed.findings);
         }
     }
-    outcome.written = target.written();
+    outcome.written = target.written().saturating_add(written);
     Ok(outcome)
+}
+
+/// Puts the containers whose layers arrived; returns the bytes written.
+fn put_containers(
+    plan: &Plan,
+    lost: &Lost,
+    (source, target): (&dyn Source, &dyn Target),
+    progress: &dyn Progress,
+    outcome: &mut Outcome,
+) -> Result<u64> {
+    let mut written: u64 = 0;
+    if !plan.containers.is_empty() {
+        progress.phase("containers");
+    }
+    for step in &plan.containers {
+        let id = step.container.id.clone();
+        if progress.cancelled() {
+            return Err(Error::refused("stopped"));
+        }
+        let put = match lost.below(step, &outcome.failed) {
+            Some(error) => Err(error),
+            None => target.put_container(step, source),
+        };
+        match put.map_or_else(|error| of_source(error).map(Err), |bytes| Ok(Ok(bytes)))? {
+            Ok(bytes) => {
+                written = written.saturating_add(bytes);
+                outcome.containers.push(id);
+            }
+            Err(error) => {
+                let error = error.within(format_args!("container {}", step.container.name));
+                let finding = Finding::of("container-damaged", Severity::DataLost, &error);
+                outcome.findings.push(finding);
+                let why = error.what().to_owned();
+                outcome.failed_containers.push(FailedContainer { id, why });
+            }
+        }
+        progress.advance(step.size);
+    }
+    Ok(written)
 }
 
 /// One thing to be put.
@@ -243,6 +299,14 @@ impl Lost {
             }
         }
         (sound, failed)
+    }
+
+    /// Returns why a container has nothing to stand on, if that is so.
+    fn below(&self, step: &ContainerStep, failed: &[Failed]) -> Option<Error> {
+        let image = failed.iter().any(|failed| Some(failed.id) == step.image);
+        let layer = step.chain.iter().any(|chain_id| self.chains.contains(chain_id));
+        (image || layer)
+            .then(|| Error::missing(Place::default(), "the layers below it are damaged"))
     }
 
     /// Returns what of an image is lost, if anything is.

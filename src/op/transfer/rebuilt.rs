@@ -223,6 +223,10 @@ impl Source for Rebuilt {
         self.source.stack(top)
     }
 
+    fn tree(&self) -> Option<&dyn Tree> {
+        self.source.tree()
+    }
+
     fn writable(&self, container: &str) -> Result<Writable> {
         self.source.writable(container)
     }

@@ -17,6 +17,20 @@ pub struct Selection {
     pub all: bool,
 }
 
+/// Which containers of a store are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Containers {
+    /// None, and nobody expects any.
+    #[default]
+    Unseen,
+    /// None, and this is why.
+    Stay(String),
+    /// Those whose images are meant.
+    OfImages,
+    /// These, by name, ID or the start of one; their images are meant too.
+    Named(Vec<String>),
+}
+
 /// One word of a selection.
 struct Pattern {
     text: String,

@@ -36,6 +36,9 @@ pub(super) struct Moves {
     pub(super) snapshotter: String,
     pub(super) made_at: Timestamp,
     pub(super) folders: BTreeMap<ChainId, u64>,
+    /// The same of containers' snapshots, by their keys.
+    #[serde(default)]
+    pub(super) containers: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +98,9 @@ impl Journal {
         let blobs: Vec<_> = made.chain(self.kept.keys().copied()).map(|blob| blob.hex()).collect();
         let snapshots: Vec<_> = self.snapshots.keys().map(ChainId::hex).collect();
         remove_others(sink, &layout::staged_blobs(), &blobs)?;
-        remove_others(sink, &layout::staged_snapshots(), &snapshots)
+        remove_others(sink, &layout::staged_snapshots(), &snapshots)?;
+        // A container may have run since: it is always copied anew.
+        remove_others(sink, &layout::staged_containers(), &[])
     }
 }
 

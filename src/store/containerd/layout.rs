@@ -14,6 +14,7 @@
 //! tranship/                                ours, and only while a migration is under way
 //!   journal.json                           the layers that are done
 //!   blobs/<hex>  snapshots/<chain>/        what becomes visible at the end,
+//!   containers/<key>/
 //!   metadata.db  meta.db                   and what makes it so
 //! ```
 //!
@@ -95,6 +96,15 @@ pub(super) fn staged_blobs() -> TreePathBuf {
 
 pub(super) fn staged_snapshots() -> TreePathBuf {
     at(format!("{STAGING}/snapshots"))
+}
+
+pub(super) fn staged_containers() -> TreePathBuf {
+    at(format!("{STAGING}/containers"))
+}
+
+/// Returns where a snapshot of a container waits; `key` is an ID that was checked, or made of one.
+pub(super) fn staged_container(key: &str) -> TreePathBuf {
+    at(format!("{STAGING}/containers/{key}"))
 }
 
 pub(super) fn staged_snapshot(chain_id: ChainId) -> TreePathBuf {

@@ -160,6 +160,10 @@ impl Source for Containerd {
         })
     }
 
+    fn tree(&self) -> Option<&dyn Tree> {
+        Some(&*self.tree)
+    }
+
     fn writable(&self, container: &str) -> Result<Writable> {
         let missing = || self.no_snapshot(&format!("container {container}"));
         let stack = self.records.stack(container);

@@ -36,6 +36,9 @@ use crate::tree::{TreePath, TreePathBuf};
 /// What the names of our own folders in `layerdb/tmp` begin with. dockerd leaves alone what is there.
 pub(super) const WRITE_SET: &str = "write-set-tranship-";
 
+/// The same of containers; no layer of ours is called so.
+pub(super) const MOUNT_SET: &str = "write-set-tranship-container-";
+
 /// Returns the path made of `names`; they are constants, hex digits, or names read from a folder.
 fn joined(names: &[&str]) -> TreePathBuf {
     TreePathBuf::new(names.join("/").into_bytes()).unwrap_or_default()
@@ -127,6 +130,11 @@ impl Layout {
     /// Returns where a layer of ours waits to be moved to its place in layerdb.
     pub(super) fn write_set(&self, chain_id: ChainId) -> TreePathBuf {
         self.image(&["layerdb", "tmp", &format!("{WRITE_SET}{}", chain_id.hex())])
+    }
+
+    /// Returns where the folder that `mounts` has of a container waits; `container` was checked.
+    pub(super) fn mount_set(&self, container: &str) -> TreePathBuf {
+        self.image(&["layerdb", "tmp", &format!("{MOUNT_SET}{container}")])
     }
 
     pub(super) fn metadata_folder(&self, image: ConfigId) -> TreePathBuf {

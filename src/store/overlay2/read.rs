@@ -130,6 +130,10 @@ impl Source for Overlay2 {
         Ok(target.filter(|target| *target == [b"../", id, b"/", name].concat()).map(|_| link))
     }
 
+    fn tree(&self) -> Option<&dyn Tree> {
+        Some(&*self.tree)
+    }
+
     fn writable(&self, container: &str) -> Result<Writable> {
         let Mount { mount_id, init_id, parent } =
             mounts::read(&*self.tree, &self.layout, container)?;

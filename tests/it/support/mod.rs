@@ -10,12 +10,14 @@ pub(crate) mod scene;
 pub(crate) mod seen;
 pub(crate) mod source;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tranship::error::Result;
 use tranship::format::oci::Platform;
-use tranship::op::transfer::{self, OnConflict, Options, Outcome, Plan, Selection, Without};
+use tranship::op::transfer::{
+    self, Containers, OnConflict, Options, Outcome, Plan, Selection, Without,
+};
 use tranship::store::containerd::{NAMESPACE, SNAPSHOTTER, Writer};
 use tranship::store::overlay2::{self, Overlay2};
 use tranship::store::{Compression, Form, Progress, Source, Target, Writing};
@@ -93,6 +95,8 @@ impl Migration {
             platform: None,
             rebuild_missing: false,
             tell_rest: true,
+            containers: Containers::Unseen,
+            alive: HashSet::new(),
         }
     }
 

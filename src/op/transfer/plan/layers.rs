@@ -109,7 +109,7 @@ impl Planner<'_> {
         }
         // Folders, manifests and the two bolt files: little, and worth a margin.
         bytes.needed = bytes.write.saturating_add(bytes.write / 10).saturating_add(16 << 20);
-        if steps.is_empty() && self.plan.images.is_empty() {
+        if steps.is_empty() && self.plan.images.is_empty() && self.plan.containers.is_empty() {
             *bytes = Bytes::default();
         }
     }

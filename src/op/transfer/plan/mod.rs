@@ -1,5 +1,6 @@
 //! What a transfer would do, from what two stores tell and nothing else.
 
+mod containers;
 mod layers;
 mod names;
 mod planner;
@@ -8,12 +9,14 @@ pub(super) mod whole;
 use std::collections::{HashMap, HashSet};
 
 use self::planner::Planner;
-use super::Selection;
+use super::{Containers, Selection};
 use crate::digest::{BlobId, ChainId, Digest};
 use crate::error::Result;
 use crate::format::oci::Platform;
 use crate::model::{Finding, Inventory, StoreKind, sizes};
-use crate::store::{BlobStep, Compression, Document, ImageStep, LayerStep, Source, Target};
+use crate::store::{
+    BlobStep, Compression, ContainerStep, Document, ImageStep, LayerStep, Source, Target,
+};
 use crate::tree::Snapshots;
 
 /// What happens to a name that the target gives to another image.
@@ -33,6 +36,10 @@ pub enum OnConflict {
 pub struct Options {
     /// Which images.
     pub selection: Selection,
+    /// Which containers.
+    pub containers: Containers,
+    /// The IDs of containers whose processes run on this machine.
+    pub alive: HashSet<String>,
     /// Names to give instead of an image's own: the image that is meant, if it is not the only one, and
     /// the name.
     pub names: Vec<(Option<String>, String)>,
@@ -133,6 +140,8 @@ pub struct Plan {
     pub in_order: bool,
     /// The bytes that keep their digest, each once.
     pub blobs: Vec<BlobStep>,
+    /// The containers to write.
+    pub containers: Vec<ContainerStep>,
     /// The distinct layers of the images.
     pub layer_counts: LayerCounts,
     /// Images that are in the target already.
@@ -164,20 +173,29 @@ pub fn plan(
     options: &Options,
 ) -> Result<Plan> {
     let from = source.inventory();
-    let selected = options.selection.of(from)?;
+    let mut selected = options.selection.of(from)?;
+    let all_images = options.selection.images.is_empty() && options.selection.exclude.is_empty();
+    let meant = containers::meant(from, &options.containers, all_images, &selected)?;
+    // A container without its image could not be told from what no image is left of.
+    selected.extend(meant.iter().filter_map(|i| containers::image_of(from, &from.containers[*i])));
+    selected.sort_unstable();
+    selected.dedup();
     let all_sizes = sizes(from);
     let mut planner = Planner::new(source, target, originals, options);
     planner.given = names::given(options, source, &selected)?;
     for position in planner::parents_first(from, &selected) {
         planner.add(position)?;
     }
+    planner.add_containers(&meant);
     let selected_sizes = selected.iter().map(|i| all_sizes[*i].total);
     planner.plan.selected_bytes = selected_sizes.fold(0, u64::saturating_add);
     if options.tell_rest {
+        planner.containers_stay(&meant);
         planner.stays(&selected);
     }
     planner.link_parents(&selected);
     planner.estimate();
+    planner.count_containers();
     Ok(planner.plan)
 }
 
@@ -190,6 +208,7 @@ impl Plan {
             // The classic store has the files, and nothing is unpacked of a tar.
             in_order: from.kind != StoreKind::Classic,
             blobs: Vec::new(),
+            containers: Vec::new(),
             layer_counts: LayerCounts::default(),
             present: Vec::new(),
             losses: Vec::new(),

@@ -176,19 +176,6 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn stays(&mut self, selected: &[usize]) {
-        let kind = self.from.kind;
-        let mut containers: Vec<_> =
-            self.from.containers.iter().map(|container| container.name.as_str()).collect();
-        containers.sort_unstable();
-        if !containers.is_empty() {
-            let what =
-                format!("{} ({})", counted(containers.len(), "container"), containers.join(", "));
-            let why = format!(
-                "their writable layers stay in the {kind} store; they are hidden while the daemon \
-                 shows the other"
-            );
-            self.plan.stays.push(Stay { what, why });
-        }
         let chosen: HashSet<_> = selected.iter().collect();
         let others = (0..self.from.images.len()).filter(|i| !chosen.contains(i));
         let (between, rest): (Vec<_>, Vec<_>) =

@@ -1,11 +1,12 @@
 //! The commit: from staged to visible.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::super::journal::Moves;
 use super::super::layout;
 use super::bolt::Staged;
-use super::meta::{self, Labels, Namespace, Record, Snapshot};
+use super::container::Put;
+use super::meta::{self, Labels, Namespace, Record, Snapshot, Usage};
 use super::{Writer, chains_of, image};
 use crate::digest::{BlobId, ChainId, ConfigId, Digest};
 use crate::error::Result;
@@ -59,8 +60,8 @@ impl Writer {
 
     /// Notes in the journal which folder each new snapshot will have.
     fn settle_moves(&self, images: &[ImageStep]) {
+        let chains = self.chains(images);
         let mut state = self.state();
-        let chains = chains_of(images);
         let new = chains.iter().filter(|chain| state.journal.snapshots.contains_key(&chain.0));
         let folders: BTreeMap<ChainId, u64> =
             new.filter_map(|chain| Some((chain.0, *state.folders.get(&chain.0)?))).collect();
@@ -69,7 +70,25 @@ impl Writer {
             snapshotter: self.snapshotter.clone(),
             made_at: self.writing.now,
             folders,
+            containers: state.containers.iter().flat_map(Put::folders).collect(),
         });
+    }
+
+    /// Returns the chains that images and containers stand on, each after the one below it.
+    fn chains(&self, images: &[ImageStep]) -> Vec<(ChainId, Option<ChainId>)> {
+        let mut chains = chains_of(images);
+        let mut seen: HashSet<_> = chains.iter().map(|(chain_id, _)| *chain_id).collect();
+        let state = self.state();
+        for put in &state.containers {
+            let (mut own, mut next) = (Vec::new(), put.parent());
+            while let Some(chain_id) = next.filter(|chain_id| seen.insert(*chain_id)) {
+                let Some(parent) = state.parents.get(&chain_id) else { break };
+                own.push((chain_id, *parent));
+                next = *parent;
+            }
+            chains.extend(own.into_iter().rev());
+        }
+        chains
     }
 
     fn move_into_place(&self, documents: &[Documents], images: &[ImageStep]) -> Result<()> {
@@ -96,6 +115,11 @@ impl Writer {
             let staged = layout::staged_snapshot(chain_id);
             self.sink.rename(staged.as_path(), self.places.snapshot(folder).as_path())?;
         }
+        let containers = self.state().containers.clone();
+        for (key, folder) in containers.iter().flat_map(Put::folders) {
+            let staged = layout::staged_container(&key);
+            self.sink.rename(staged.as_path(), self.places.snapshot(folder).as_path())?;
+        }
         self.sink.sync()
     }
 
@@ -109,6 +133,7 @@ impl Writer {
         let (mut meta, mut backend) = (self.load(&meta_file)?, self.load(&backend_file)?);
         let mut namespace = Namespace::of(&mut meta, &self.namespace, self.writing.now);
         self.add_snapshots(&mut namespace, &mut backend, images);
+        self.add_containers(&mut namespace, &mut backend)?;
         self.add_blobs(&mut namespace, images, documents);
         self.add_records(&mut namespace, images, documents);
         let backend = self.stage_bolt(&backend_file, &backend)?;
@@ -121,18 +146,20 @@ impl Writer {
         backend: &mut OwnedBucket<'_>,
         images: &[ImageStep],
     ) {
+        let chains = self.chains(images);
         let state = self.state();
-        for (chain_id, _, parent) in chains_of(images) {
+        for (chain_id, parent) in chains {
             let (Some(done), Some(folder)) =
                 (state.journal.snapshots.get(&chain_id), state.folders.get(&chain_id))
             else {
                 continue;
             };
-            let name = namespace.add_snapshot(&self.snapshotter, chain_id, parent, backend);
+            let (key, below) = (chain_id.to_string(), parent.map(|parent| parent.to_string()));
+            let name = namespace.add_snapshot(&self.snapshotter, &key, below.as_deref(), backend);
             let name = name.into_bytes();
-            let parent = parent.and_then(|parent| namespace.snapshot(&self.snapshotter, parent));
-            let (inodes, size, now) = (done.inodes, done.size, self.writing.now);
-            let snapshot = Snapshot { name, parent, folder: *folder, inodes, size, now };
+            let parent = below.and_then(|below| namespace.snapshot(&self.snapshotter, &below));
+            let usage = Usage::Committed { inodes: done.inodes, size: done.size };
+            let snapshot = Snapshot { name, parent, folder: *folder, usage, now: self.writing.now };
             meta::add_to_backend(backend, &snapshot);
         }
     }
@@ -144,8 +171,9 @@ impl Writer {
         documents: &[Documents],
     ) {
         for (image, document) in images.iter().zip(documents) {
-            let unpacked =
-                document.top.filter(|top| namespace.snapshot(&self.snapshotter, *top).is_some());
+            let is_here =
+                |top: &ChainId| namespace.snapshot(&self.snapshotter, &top.to_string()).is_some();
+            let unpacked = document.top.filter(is_here);
             for text in &document.texts {
                 namespace.add_blob(text.blob, text.bytes.len() as u64, &image::of_text(text));
             }

@@ -42,6 +42,7 @@ impl Writer {
                 next = next.saturating_add(1);
             }
         }
+        state.next_folder = next;
         Ok(())
     }
 
@@ -62,6 +63,7 @@ impl Writer {
             self.make_dir(layout::staging().as_path(), 0o700)?;
             self.make_dir(layout::staged_blobs().as_path(), 0o700)?;
             self.make_dir(layout::staged_snapshots().as_path(), 0o700)?;
+            self.make_dir(layout::staged_containers().as_path(), 0o700)?;
         }
         Ok(())
     }

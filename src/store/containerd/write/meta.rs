@@ -79,7 +79,46 @@ impl<'n, 'a> Namespace<'n, 'a> {
         blobs.for_each(|blob| drop(content.put(blob.to_string().into_bytes(), Vec::new())));
     }
 
-    /// Adds a committed snapshot; returns its name in the snapshotter's own file, `backend`, where it
+    /// Adds a lease on snapshots that does not end, in the place of one of that name.
+    pub(super) fn add_snapshot_lease(&mut self, id: &str, snapshotter: &str, keys: &[String]) {
+        let now = value::encode_time(self.now).to_vec();
+        let leases = self.bucket.bucket_mut(schema::LEASES);
+        leases.remove(id.as_bytes());
+        let lease = leases.bucket_mut(id.as_bytes().to_vec());
+        lease.put(schema::CREATED_AT, now);
+        let snapshots = lease.path_mut(&[schema::SNAPSHOTS, snapshotter.as_bytes()]);
+        keys.iter().for_each(|key| drop(snapshots.put(key.clone().into_bytes(), Vec::new())));
+    }
+
+    /// Adds a snapshot in the place of one of that key. What stands on that stands on this one then: what
+    /// `docker commit` made stands on its container's init snapshot.
+    pub(super) fn replace_snapshot(
+        &mut self,
+        snapshotter: &str,
+        key: &str,
+        parent: Option<&str>,
+        backend: &Bucket<'_>,
+    ) -> String {
+        let path = [schema::SNAPSHOTS, snapshotter.as_bytes()];
+        let all = self.bucket.path_mut(&path);
+        let old = all.remove(key.as_bytes());
+        let mut children = None;
+        if let Some(Node::Bucket(mut old)) = old {
+            children = old.remove(schema::CHILDREN);
+            let parent = old.get(schema::PARENT).map(<[u8]>::to_vec);
+            if let Some(parent) = parent.filter(|parent| all.child(parent).is_some()) {
+                all.path_mut(&[&parent, schema::CHILDREN]).remove(key.as_bytes());
+            }
+        }
+        let name = self.add_snapshot(snapshotter, key, parent, backend);
+        if let Some(Node::Bucket(children)) = children {
+            let entry = self.bucket.path_mut(&path).bucket_mut(key.as_bytes().to_vec());
+            entry.put_bucket(schema::CHILDREN.to_vec(), *children);
+        }
+        name
+    }
+
+    /// Adds a snapshot; returns its name in the snapshotter's own file, `backend`, where it
     /// is new.
     ///
     /// containerd takes two numbers for each: one to extract into, and the next for what is committed.
@@ -89,12 +128,12 @@ impl<'n, 'a> Namespace<'n, 'a> {
     pub(super) fn add_snapshot(
         &mut self,
         snapshotter: &str,
-        chain_id: ChainId,
-        parent: Option<ChainId>,
+        key: &str,
+        parent: Option<&str>,
         backend: &Bucket<'_>,
     ) -> String {
         let now = self.now;
-        let key = chain_id.to_string();
+        let key = key.to_owned();
         let all = self.bucket.path_mut(&[schema::SNAPSHOTS, snapshotter.as_bytes()]);
         let taken = backend.at(&[schema::V1, schema::SNAPSHOTS]);
         let name = loop {
@@ -110,17 +149,16 @@ impl<'n, 'a> Namespace<'n, 'a> {
         entry.put(schema::NAME, name.clone().into_bytes());
         stamp(entry, now, now);
         if let Some(parent) = parent {
-            let parent = parent.to_string();
-            entry.put(schema::PARENT, parent.clone().into_bytes());
-            let parent = all.bucket_mut(parent.into_bytes());
+            let parent = parent.as_bytes().to_vec();
+            entry.put(schema::PARENT, parent.clone());
+            let parent = all.bucket_mut(parent);
             parent.bucket_mut(schema::CHILDREN).put(key.into_bytes(), Vec::new());
         }
         name
     }
 
     /// Returns the name of a snapshot in the snapshotter's own file.
-    pub(super) fn snapshot(&self, snapshotter: &str, chain_id: ChainId) -> Option<Vec<u8>> {
-        let key = chain_id.to_string();
+    pub(super) fn snapshot(&self, snapshotter: &str, key: &str) -> Option<Vec<u8>> {
         let entry = self.bucket.at(&[schema::SNAPSHOTS, snapshotter.as_bytes(), key.as_bytes()])?;
         entry.get(schema::NAME).map(<[u8]>::to_vec)
     }
@@ -185,12 +223,18 @@ pub(super) struct Snapshot {
     pub(super) name: Vec<u8>,
     pub(super) parent: Option<Vec<u8>>,
     pub(super) folder: u64,
-    pub(super) inodes: u64,
-    pub(super) size: u64,
+    pub(super) usage: Usage,
     pub(super) now: Timestamp,
 }
 
-/// Adds a committed snapshot to a `metadata.db`.
+/// Whether a snapshot will change again; if not, what it takes.
+#[derive(Clone, Copy)]
+pub(super) enum Usage {
+    Active,
+    Committed { inodes: u64, size: u64 },
+}
+
+/// Adds a snapshot to a `metadata.db`.
 pub(super) fn add_to_backend(root: &mut Bucket<'_>, snapshot: &Snapshot) {
     let v1 = root.bucket_mut(schema::V1);
     v1.bucket_mut(schema::PARENTS);
@@ -202,10 +246,15 @@ pub(super) fn add_to_backend(root: &mut Bucket<'_>, snapshot: &Snapshot) {
     all.sequence = all.sequence.max(snapshot.folder);
     let entry = all.bucket_mut(snapshot.name.clone());
     entry.put(schema::ID, value::encode_uvarint(snapshot.folder));
-    entry.put(schema::KIND, vec![schema::COMMITTED]);
     stamp(entry, snapshot.now, snapshot.now);
-    entry.put(schema::INODES, varint(snapshot.inodes));
-    entry.put(schema::SIZE, varint(snapshot.size));
+    match snapshot.usage {
+        Usage::Active => _ = entry.put(schema::KIND, vec![schema::ACTIVE]),
+        Usage::Committed { inodes, size } => {
+            entry.put(schema::KIND, vec![schema::COMMITTED]);
+            entry.put(schema::INODES, varint(inodes));
+            entry.put(schema::SIZE, varint(size));
+        }
+    }
     if let Some(parent) = &snapshot.parent {
         entry.put(schema::PARENT, parent.clone());
     }
@@ -240,27 +289,32 @@ pub(super) fn forget(root: &mut Bucket<'_>, folders: &HashSet<u64>) {
     old.iter().for_each(|link| drop(parents.remove(link)));
 }
 
-/// Returns what an interrupted commit added to `metadata.db` and not to `meta.db`, with the folders.
+/// Returns what an interrupted commit added to `metadata.db` and not to `meta.db`, by the snapshots' keys,
+/// with the folders.
 pub(super) fn unnamed(
     meta: &Bucket<'_>,
     backend: &Bucket<'_>,
     moves: &Moves,
-) -> BTreeMap<ChainId, u64> {
+) -> BTreeMap<String, u64> {
     let Some(all) = backend.at(&[schema::V1, schema::SNAPSHOTS]) else { return BTreeMap::new() };
+    let chains = moves.folders.iter().map(|(chain_id, folder)| (chain_id.to_string(), *folder));
+    let is_plain = |key: &str| key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let containers = moves.containers.clone().into_iter().filter(|(key, _)| is_plain(key));
+    let ours: BTreeMap<_, _> = chains.chain(containers).collect();
     let made_at = value::encode_time(moves.made_at);
     let named = names(meta, &moves.namespace, &moves.snapshotter);
     let mut unnamed = BTreeMap::new();
     for (name, snapshot) in all.iter().filter_map(|(name, _)| Some((name, all.child(name)?))) {
         let parsed = key::BackendKey::parse(name).ok();
-        let chain = parsed.filter(|parsed| parsed.namespace == moves.namespace);
-        let chain = chain.and_then(|parsed| parsed.key.parse::<ChainId>().ok());
+        let key = parsed.filter(|parsed| parsed.namespace == moves.namespace);
+        let key = key.map(|parsed| parsed.key);
         let folder = snapshot.get(schema::ID).and_then(|id| value::uvarint(id).ok());
-        if let (Some(chain), Some(folder)) = (chain, folder)
-            && moves.folders.get(&chain) == Some(&folder)
+        if let (Some(key), Some(folder)) = (key, folder)
+            && ours.get(&key) == Some(&folder)
             && snapshot.get(schema::CREATED_AT) == Some(&made_at)
             && !named.contains_key(name)
         {
-            unnamed.insert(chain, folder);
+            unnamed.insert(key, folder);
         }
     }
     unnamed

@@ -9,6 +9,7 @@
 
 mod bolt;
 mod commit;
+mod container;
 mod image;
 mod layer;
 mod lease;
@@ -28,8 +29,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::oci::Platform;
 use crate::model::{Finding, Inventory, LayerBlob, Severity, StoreKind};
 use crate::store::{
-    BlobStep, Committed, Compression, Damage, ImageStep, LayerStep, Progress, Source, Target,
-    Writing,
+    BlobStep, Committed, Compression, ContainerStep, Damage, ImageStep, LayerStep, Progress,
+    Source, Target, Writing,
 };
 use crate::tree::{Kind, Sink, TreePath, optional};
 use stage::Stage;
@@ -65,6 +66,10 @@ struct State {
     parents: HashMap<ChainId, Option<ChainId>>,
     /// Snapshots that are neither made nor given up yet.
     pending: HashSet<ChainId>,
+    /// The first number that no snapshot has.
+    next_folder: u64,
+    /// The containers that are staged.
+    containers: Vec<container::Put>,
     /// Documents that are staged.
     documents: HashSet<BlobId>,
     /// Bytes of layers written by this run.
@@ -202,6 +207,10 @@ impl Target for Writer {
         self.keep_blob(step, source, progress)
     }
 
+    fn put_container(&self, step: &ContainerStep, source: &dyn Source) -> Result<u64> {
+        self.container(step, source)
+    }
+
     fn written(&self) -> u64 {
         self.state().written
     }
@@ -232,13 +241,13 @@ impl Target for Writer {
 }
 
 /// Returns the chains that `images` stand on, each after the one below it.
-fn chains_of(images: &[ImageStep]) -> Vec<(ChainId, DiffId, Option<ChainId>)> {
+fn chains_of(images: &[ImageStep]) -> Vec<(ChainId, Option<ChainId>)> {
     let (mut seen, mut chains) = (HashSet::new(), Vec::new());
     for manifest in images.iter().filter_map(|step| step.image.shown()) {
         let mut parent = None;
-        for (diff_id, chain_id) in manifest.layers.iter().zip(manifest.chain()) {
+        for chain_id in manifest.chain() {
             if seen.insert(chain_id) {
-                chains.push((chain_id, *diff_id, parent));
+                chains.push((chain_id, parent));
             }
             parent = Some(chain_id);
         }

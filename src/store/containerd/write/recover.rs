@@ -57,8 +57,12 @@ impl Writer {
         let (meta_file, file) = (self.meta_file()?, self.backend_file(&places)?);
         let (meta, mut backend) = (self.load(&meta_file)?, self.load(&file)?);
         let ours = meta::unnamed(&meta, &backend, moves);
-        for (chain_id, folder) in &ours {
-            let (place, staged) = (places.snapshot(*folder), layout::staged_snapshot(*chain_id));
+        for (key, folder) in &ours {
+            let staged = match key.parse() {
+                Ok(chain_id) => layout::staged_snapshot(chain_id),
+                Err(_) => layout::staged_container(key),
+            };
+            let place = places.snapshot(*folder);
             if self.is_there(&place)? {
                 self.sink.remove(staged.as_path())?;
                 self.sink.rename(place.as_path(), staged.as_path())?;

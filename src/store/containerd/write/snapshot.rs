@@ -32,18 +32,23 @@ impl Writer {
     ) -> Result<DoneSnapshot> {
         self.sink.remove(snapshot)?;
         self.make_dir(snapshot, 0o700)?;
-        let [files, work] =
-            ["fs", "work"].map(|name| snapshot.child(name.as_bytes()).unwrap_or_default());
+        let files = snapshot.child(b"fs").unwrap_or_default();
         let done = match self.files_of(layer)? {
             Some((tree, from)) => {
                 self.take(tree, &from, files.as_path(), layer.parent.is_none())?
             }
             None => self.unpack(layer, files.as_path())?,
         };
+        self.end_snapshot(snapshot)?;
+        Ok(done)
+    }
+
+    /// Gives a snapshot what it has besides its files.
+    pub(super) fn end_snapshot(&self, snapshot: TreePath<'_>) -> Result<()> {
+        let work = snapshot.child(b"work").unwrap_or_default();
         self.make_dir(work.as_path(), 0o711)?;
         self.sink.finish_dir(work.as_path(), &self.attributes(0o711))?;
-        self.sink.finish_dir(snapshot, &self.attributes(0o700))?;
-        Ok(done)
+        self.sink.finish_dir(snapshot, &self.attributes(0o700)).map(drop)
     }
 
     /// Returns the folder with the layer's files, if it has one that holds what the layer's tar does.
@@ -165,7 +170,7 @@ const DEEPEST: usize = 500;
 
 /// What the kernel noted for its own use while the folder was a container's, or BuildKit's, means
 /// nothing elsewhere; and nothing lies below a base layer that could be hidden.
-fn is_left_behind(key: &[u8], is_base: bool) -> bool {
+pub(super) fn is_left_behind(key: &[u8], is_base: bool) -> bool {
     match Mark::of(key) {
         Some((_, mark)) => mark.is_private() || (is_base && mark == Mark::Opaque),
         None => false,

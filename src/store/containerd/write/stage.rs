@@ -30,6 +30,11 @@ impl Stage {
         if self.apart { layout::staged_snapshot(chain_id) } else { self.places.snapshot(folder) }
     }
 
+    /// Returns where the snapshot `key` of a container lies, which is to have the number `folder`.
+    pub(super) fn container(&self, key: &str, folder: u64) -> TreePathBuf {
+        if self.apart { layout::staged_container(key) } else { self.places.snapshot(folder) }
+    }
+
     /// Returns where a bolt file is written before it is moved to its name.
     pub(super) fn new_file(&self, file: &TreePathBuf) -> TreePathBuf {
         let Some((folder, name)) = file.as_path().split_last() else { return file.clone() };

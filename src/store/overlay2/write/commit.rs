@@ -46,6 +46,7 @@ impl Writer {
         if !new_names.seen.is_empty() {
             self.put_names(&mut names, &new_names.seen)?;
         }
+        self.publish_containers()?;
         self.sink.sync()?;
         // The images are there. What could not be cleaned up is no reason to say that they are not.
         if let (Err(error), Some(first)) = (self.discard(), committed.first_mut()) {

@@ -16,6 +16,7 @@ impl Writer {
         self.sink.remove(self.layout.staging(None).as_path())?;
         let names = optional(self.sink.tree().names(self.layout.write_sets().as_path()))?;
         let names = names.unwrap_or_default();
+        self.discard_containers(&names)?;
         let chain_id = |name: &Vec<u8>| {
             let hex = std::str::from_utf8(name).ok()?.strip_prefix(WRITE_SET)?;
             Digest::from_hex(hex).ok().map(ChainId)

@@ -94,7 +94,7 @@ impl Writer {
     /// Makes the driver's folder and the short link to it, all but the layer's files.
     ///
     /// moby v28 daemon/graphdriver/overlay2/overlay.go create
-    fn put_folder(&self, planned: &Planned, lower: &[Link]) -> Result<()> {
+    pub(super) fn put_folder(&self, planned: &Planned, lower: &[Link]) -> Result<()> {
         let folder = self.layout.folder(&planned.cache_id).unwrap_or_default();
         self.sink.make_dir(folder.as_path(), 0o710)?;
         self.write_file(&child(&folder, "link"), 0o644, planned.link.as_bytes())?;

@@ -8,6 +8,7 @@
 //! is exchanged for a folder with them and all others. Names that another image has are moved last.
 
 mod commit;
+mod container;
 mod content;
 mod discard;
 mod layer;
@@ -21,13 +22,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::layers::Entry;
-use super::layout::Layout;
+use super::layout::{Layout, MOUNT_SET};
 use super::read::{Found, Overlay2};
 use crate::digest::{ChainId, Digest};
 use crate::error::{Error, Result};
 use crate::model::Inventory;
 use crate::store::{
-    BlobStep, Committed, Damage, ImageStep, LayerStep, Progress, Source, Target, Writing,
+    BlobStep, Committed, ContainerStep, Damage, ImageStep, LayerStep, Progress, Source, Target,
+    Writing,
 };
 use crate::tree::{Attributes, Sink, Time, TreePath, TreePathBuf, optional, sink_error};
 use plan::Planned;
@@ -57,6 +59,8 @@ struct State {
     done: BTreeSet<ChainId>,
     /// The layers of this run that are in layerdb.
     published: HashSet<ChainId>,
+    /// The containers that layerdb does not name yet, with what they stand on.
+    containers: Vec<(String, Option<ChainId>)>,
     /// Bytes of layers written by this run.
     written: u64,
 }
@@ -173,6 +177,10 @@ impl Target for Writer {
         let _ = (step, source, progress);
         let place = self.sink.tree().place(TreePath::ROOT);
         Err(Error::unsupported(place, "a classic store keeps no blobs"))
+    }
+
+    fn put_container(&self, step: &ContainerStep, source: &dyn Source) -> Result<u64> {
+        self.container(step, source)
     }
 
     fn written(&self) -> u64 {

@@ -15,7 +15,7 @@ const MOST_LAYERS: usize = 125;
 
 /// How many names of a kind a layer may have, one of which is free. A second is needed where the
 /// first is another's, which takes a damaged store.
-const TRIES: usize = 4;
+pub(super) const TRIES: usize = 4;
 
 /// `link` is 26 bytes; `lower` has 29 for each layer below.
 const VALUE_LIMIT: u64 = 4096;
@@ -31,12 +31,16 @@ pub(super) struct Planned {
     pub(super) has_child: bool,
 }
 
-/// Returns the names that the driver's folder of a layer of ours may have.
+/// Returns whether dockerd would not choose an ID.
 ///
-/// moby v28 daemon/internal/stringid: IDs whose first 12 characters are all digits are avoided.
+/// moby v28 daemon/internal/stringid: those whose first 12 characters are all digits are avoided.
+pub(super) fn is_number(id: &str) -> bool {
+    id.bytes().take(12).all(|b| b.is_ascii_digit())
+}
+
+/// Returns the names that the driver's folder of a layer of ours may have.
 pub(super) fn cache_ids(chain_id: ChainId) -> impl Iterator<Item = String> {
     let id = move |n| Digest::of(format!("tranship layer {chain_id} {n}").as_bytes()).hex();
-    let is_number = |id: &String| id.bytes().take(12).all(|b| b.is_ascii_digit());
     (0..).map(id).filter(move |id| !is_number(id)).take(TRIES)
 }
 
@@ -84,7 +88,7 @@ impl Writer {
     }
 
     /// Returns a short link that no other layer has.
-    fn link(&self, cache_id: &str, taken: &mut BTreeSet<Vec<u8>>) -> Result<Link> {
+    pub(super) fn link(&self, cache_id: &str, taken: &mut BTreeSet<Vec<u8>>) -> Result<Link> {
         let free = links(cache_id)
             .find(|link| taken.insert(link.as_bytes().to_vec()) || self.leads_to(*link, cache_id));
         free.ok_or_else(|| {
@@ -101,7 +105,10 @@ impl Writer {
 
     /// Marks layers that were there before: others stand on them now (moby v28
     /// daemon/graphdriver/overlay2/overlay.go create).
-    fn note_children<'a>(&self, parents: impl Iterator<Item = &'a ChainId>) -> Result<()> {
+    pub(super) fn note_children<'a>(
+        &self,
+        parents: impl Iterator<Item = &'a ChainId>,
+    ) -> Result<()> {
         for entry in parents.filter_map(|parent| self.layers.get(parent)) {
             let Some(folder) = self.layout.folder(&entry.cache_id) else { continue };
             let mark = folder.as_path().child(b"committed").unwrap_or_default();

@@ -8,6 +8,8 @@
 //!
 //! moby v28 daemon/container/container.go
 
+mod rebind;
+
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -19,7 +21,9 @@ use crate::format::docker::container;
 use crate::format::docker::host_config::HostConfig;
 use crate::format::raw::decode;
 use crate::model::{Container, Finding, Severity};
-use crate::tree::{Tree, TreePath, TreePathBuf, optional, path, read};
+use crate::tree::{Tree, TreePathBuf, optional, path, read};
+
+pub use rebind::{End, Rebound, Undone, rebind, undo};
 
 /// Returns the containers of the data root `tree`, and what is wrong with others.
 ///
@@ -28,8 +32,8 @@ use crate::tree::{Tree, TreePath, TreePathBuf, optional, path, read};
 pub fn read_all(tree: &dyn Tree) -> Result<(Vec<Container>, Vec<Finding>)> {
     let folder = path("containers");
     let names = optional(tree.names(folder))?.unwrap_or_default();
-    let is_id = |name: &&Vec<u8>| name.len() == 64 && name.iter().all(u8::is_ascii_hexdigit);
-    let read: Vec<_> = names.par_iter().filter(is_id).map(|id| one(tree, folder, id)).collect();
+    let read: Vec<_> =
+        names.par_iter().filter(|name| is_id(name)).map(|id| one(tree, id)).collect();
     let (mut containers, mut findings) = (Vec::new(), Vec::new());
     for container in read {
         match container {
@@ -78,9 +82,17 @@ fn document<T: DeserializeOwned>(tree: &dyn Tree, id: &str, name: &[u8]) -> Resu
     decode(&bytes).map_err(|error| error.at(tree.place(file.as_path())))
 }
 
-fn one(tree: &dyn Tree, folder: TreePath<'_>, id: &[u8]) -> Result<Container> {
-    let file = [folder.as_bytes(), id, b"config.v2.json"].join(&b'/');
-    let file = TreePathBuf::new(file).unwrap_or_default();
+fn is_id(name: &[u8]) -> bool {
+    name.len() == 64 && name.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Returns the config of the container with the ID `id`, of 64 hex digits.
+fn config_file(id: &[u8]) -> TreePathBuf {
+    TreePathBuf::new([b"containers", id, b"config.v2.json"].join(&b'/')).unwrap_or_default()
+}
+
+fn one(tree: &dyn Tree, id: &[u8]) -> Result<Container> {
+    let file = config_file(id);
     let place = || tree.place(file.as_path());
     let bytes = read(tree, file.as_path())?;
     let read: container::Container = decode(&bytes).map_err(|error| error.at(place()))?;
@@ -88,12 +100,15 @@ fn one(tree: &dyn Tree, folder: TreePath<'_>, id: &[u8]) -> Result<Container> {
         let what = format!("found the ID `{}`, wanted the folder's name", read.id);
         return Err(Error::corrupt(place(), what));
     }
+    let host = read_host_config(tree, &read.id);
     Ok(Container {
         name: read.name().to_owned(),
         image: read.image.parse().ok(),
         image_name: read.config.image.clone(),
         running: read.state.is_live(),
         driver: read.driver.clone(),
+        // One that is damaged is told of where a container is shown.
+        removes_itself: host.is_ok_and(|host| host.is_some_and(|host| host.auto_remove)),
         id: read.id.clone(),
         record: Arc::new(read),
     })

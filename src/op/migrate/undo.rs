@@ -1,0 +1,85 @@
+//! Binding containers to the store they came from again.
+
+use std::path::PathBuf;
+
+use super::containers::data_root;
+use crate::error::{Error, Place, Result};
+use crate::format::oci::Platform;
+use crate::op::host::{self, DataRoot, Known, Stopped};
+use crate::store::containers::{self as configs, Undone};
+use crate::store::dockerd_locks;
+use crate::tree::Sink as _;
+
+/// Where containers are to be bound to their old store again.
+#[derive(Clone, Debug, Default)]
+pub struct Undo {
+    /// The data root, or the system; nothing for this host.
+    pub at: Option<PathBuf>,
+    /// The root of a containerd that is not in the usual place.
+    pub containerd_root: Option<PathBuf>,
+    /// The daemon's configuration, if it is not the system's own.
+    pub daemon_config: Option<PathBuf>,
+    /// The platform of this host.
+    pub platform: Platform,
+}
+
+/// A container that was bound to its old store again, or could not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundBack {
+    /// Its name; its ID if it has none.
+    pub name: String,
+    /// What became of it.
+    pub undone: Undone,
+}
+
+/// Takes the daemons' locks, and binds the containers of the last migration of a data root to the store
+/// that they came from. That still has them as they were then; what the other store has stays there.
+///
+/// # Errors
+/// Missing if there is nothing to undo, refused while a daemon runs or if several roots could be meant.
+pub fn undo(undo: &Undo) -> Result<Vec<BoundBack>> {
+    let elsewhere = undo.containerd_root.as_ref().map(|root| host::open(Some(root))).transpose()?;
+    let config = undo.daemon_config.as_deref().map(host::read_config).transpose()?.flatten();
+    let containerd_root = elsewhere.map(|opened| opened.tree);
+    let known = Known { containerd_root, config, platform: undo.platform.clone() };
+    let host = host::survey(&host::open(undo.at.as_deref())?, &known)?;
+    let roots: Vec<_> = host.roots.iter().filter(|root| root.choices.is_some()).collect();
+    let [root] = roots.as_slice() else {
+        let places: Vec<_> = roots.iter().map(|root| root.place.as_str()).collect();
+        return Err(Error::refused(match places.as_slice() {
+            [] => "no data root is here".to_owned(),
+            several => format!("several data roots are here: {}", several.join(", ")),
+        })
+        .hint("name the one that is meant"));
+    };
+    in_root(root)
+}
+
+fn in_root(root: &DataRoot) -> Result<Vec<BoundBack>> {
+    let sink = data_root(root)?;
+    let tree = sink.tree();
+    let mut stopped = Stopped::default().and(tree, &dockerd_locks(tree)?)?;
+    for seen in &root.stores {
+        if seen.here.kind == crate::model::StoreKind::Containerd {
+            stopped = stopped.and(&*seen.here.tree, &seen.here.lock_files)?;
+        }
+    }
+    let has = |id: &str, driver: &str| {
+        let stores = root.stores.iter().filter(|seen| seen.here.driver == driver);
+        let mut sources = stores.filter_map(|seen| seen.here.source.as_ref());
+        sources.any(|source| {
+            let upper = source.writable(id).map(|writable| writable.upper);
+            upper.is_ok_and(|upper| source.tree().is_some_and(|t| t.stat(upper.as_path()).is_ok()))
+        })
+    };
+    let undone = configs::undo(&sink, &has)?.ok_or_else(|| {
+        Error::missing(Place::new(root.place.clone(), ""), "no migration of containers is to undo")
+            .hint("`tranship migrate --to STORE` moves them")
+    })?;
+    stopped.release()?;
+    let name = |id: &str| {
+        let found = root.containers.iter().find(|one| one.id == id);
+        found.map_or_else(|| id.to_owned(), |one| one.name.clone())
+    };
+    Ok(undone.into_iter().map(|undone| BoundBack { name: name(&undone.id), undone }).collect())
+}

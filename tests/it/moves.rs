@@ -1,0 +1,504 @@
+//! Containers between the stores of one data root: whole in the store that their config names, wherever
+//! a move dies.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
+use tranship::digest::Digest;
+use tranship::error::Result;
+use tranship::format::bbolt::{self, Db, Options};
+use tranship::format::containerd::key;
+use tranship::model::StoreKind;
+use tranship::op::transfer::{self, Containers, Outcome, Plan};
+use tranship::store::containerd::{Containerd, NAMESPACE, SNAPSHOTTER};
+use tranship::store::containers::{End, read_all, undo};
+use tranship::store::{Source, Target};
+use tranship::tree::{
+    Attributes, Memory, Sink, Special, Sub, SubSink, Tree, TreePath, path, read, write,
+};
+
+use crate::support::carried::host;
+use crate::support::classic::Classic;
+use crate::support::fault::{Cut, Fault, FaultSink, Random};
+use crate::support::seen::{BACKEND, FOLDERS, META, bolt, children, id, listing};
+use crate::support::{Migration, nothing_is};
+
+const STORE: &str = "
+diff base
+  dir  bin
+  file bin/sh shell*30
+diff code
+  file app run
+image base = base
+  name base:1
+image app = base + code
+  name app:1
+";
+
+const INNER: &str = "containerd/daemon";
+
+const CUTS: [Cut; 6] =
+    [Cut::Kill, Cut::Synced, Cut::NamesOnly, Cut::Reversed, Cut::Some(1), Cut::Some(2)];
+
+/// The commit and the binding take about as many operations.
+const LAST: usize = 90;
+
+/// What of the containers is compared: the files of upper and init folder.
+type Folders = BTreeMap<String, [Vec<String>; 2]>;
+
+fn container_id(name: &str) -> String {
+    Digest::of(name.as_bytes()).hex()
+}
+
+fn make_dirs(tree: &Memory, dir: &str) {
+    let mut at = String::new();
+    for name in dir.split('/') {
+        at = if at.is_empty() { name.to_owned() } else { format!("{at}/{name}") };
+        tree.make_dir(path(&at), 0o755).expect("a folder");
+    }
+}
+
+fn put(tree: &Memory, file: &str, bytes: &[u8]) {
+    make_dirs(tree, file.rsplit_once('/').expect("a folder").0);
+    tree.remove(path(file)).expect("below the root");
+    write(tree, path(file), 0o644, bytes).expect("a free name");
+}
+
+/// Adds a container as dockerd keeps one; `rest` is more of its config.
+fn add(root: &Memory, name: &str, image: &str, diffs: &[&str], rest: &str) -> String {
+    let (id, store) = (container_id(name), Classic::of(STORE));
+    let image = if image.starts_with("sha256:") {
+        image.to_owned()
+    } else {
+        store.config(image).to_string()
+    };
+    let config = format!(
+        r#"{{"State":{{"Running":false,"StartedAt":""}},"ID":"{id}","Image":"{image}","Name":"/{name}","ImageManifest":null,"Driver":"overlay2"{rest},"Big":123456789012345678901}}"#
+    ) + "\n";
+    put(root, &format!("containers/{id}/config.v2.json"), config.as_bytes());
+    put(root, &format!("containers/{id}/hostconfig.json"), br#"{"AutoRemove":false}"#);
+    let mount = Digest::of(format!("mount {id}").as_bytes()).hex();
+    let mounts = format!("image/overlay2/layerdb/mounts/{id}");
+    put(root, &format!("{mounts}/mount-id"), mount.as_bytes());
+    put(root, &format!("{mounts}/init-id"), format!("{mount}-init").as_bytes());
+    put(root, &format!("{mounts}/parent"), store.chain(diffs).to_string().as_bytes());
+    put(root, &format!("overlay2/{mount}-init/diff/.dockerenv"), b"");
+    put(root, &format!("overlay2/{mount}/diff/etc/own"), format!("of {name}").as_bytes());
+    let upper = format!("overlay2/{mount}/diff");
+    let [one, two, gone] = ["one", "two", "gone"].map(|name| format!("{upper}/{name}"));
+    put(root, &one, b"two names");
+    root.link(path(&one), path(&two)).expect("a free name");
+    let mut private = Attributes::root(0o644);
+    private.xattrs.insert(b"trusted.overlay.origin".to_vec(), b"x".to_vec());
+    private.xattrs.insert(b"user.own".to_vec(), b"y".to_vec());
+    root.set_attributes(path(&one), &private).expect("it is there");
+    root.put(path(&gone), &Special::Char(0, 0), &Attributes::root(0)).expect("a free name");
+    id
+}
+
+/// Two images and three containers; the image of one is gone.
+fn root() -> Memory {
+    let root = Classic::of(STORE).tree();
+    add(&root, "web", "app", &["base", "code"], "");
+    add(&root, "db", "base", &["base"], r#","HasBeenStartedBefore":true"#);
+    let gone = format!("sha256:{}", Digest::of(b"gone").hex());
+    add(&root, "orphan", &gone, &["base", "code"], "");
+    root
+}
+
+fn source(root: &Arc<dyn Tree>, kind: StoreKind) -> Result<Box<dyn Source>> {
+    let (containers, _) = read_all(&**root)?;
+    let of = |driver: &str| {
+        containers.iter().filter(|c| c.driver == driver).cloned().collect::<Vec<_>>()
+    };
+    if kind == StoreKind::Classic {
+        let mut store = tranship::store::overlay2::Overlay2::open(Arc::clone(root), "overlay2")?;
+        store.add_containers(of("overlay2"));
+        return Ok(Box::new(store));
+    }
+    let inner: Arc<dyn Tree> = Arc::new(Sub::new(Arc::clone(root), path(INNER)));
+    let mut store = Containerd::open(inner, NAMESPACE, SNAPSHOTTER, &host())?;
+    store.add_containers(of("overlayfs"));
+    Ok(Box::new(store))
+}
+
+/// Moves everything of `from` to the other store of the root that `sink` is, as far as that goes.
+fn migrate(
+    from: &dyn Source,
+    sink: &Arc<dyn Sink>,
+    containers: &Containers,
+) -> Result<(Plan, Outcome)> {
+    let migration = Migration::default();
+    let target = || -> Result<Box<dyn Target>> {
+        if from.kind() == StoreKind::Containerd {
+            return Ok(Box::new(migration.classic(sink)?));
+        }
+        let inner = SubSink::make(Arc::clone(sink), path(INNER), 0o711)?;
+        Ok(Box::new(migration.writer(Arc::new(inner))?))
+    };
+    let options = transfer::Options { containers: containers.clone(), ..migration.options() };
+    let to = target()?;
+    let plan = transfer::plan(from, &*to, &std::collections::HashMap::new(), &options)?;
+    let outcome = transfer::apply(&plan, from, &*to, 1, &())?;
+    transfer::bind(&plan, &outcome, target()?.inventory(), &**sink)?;
+    Ok((plan, outcome))
+}
+
+fn sink(tree: &Arc<Memory>) -> Arc<dyn Sink> {
+    Arc::<Memory>::clone(tree)
+}
+
+fn moved(root: &Memory, from: StoreKind) -> (Memory, Plan, Outcome) {
+    let tree = Arc::new(root.clone());
+    let before: Arc<dyn Tree> = Arc::new(root.clone());
+    let source = source(&before, from).expect("a sound root");
+    let (plan, outcome) =
+        migrate(&*source, &sink(&tree), &Containers::OfImages).expect("a sound root");
+    ((*tree).clone(), plan, outcome)
+}
+
+/// Returns each container's driver and files, in the store that its config names.
+fn look(root: &Memory) -> std::result::Result<(BTreeMap<String, String>, Folders), String> {
+    let tree: Arc<dyn Tree> = Arc::new(root.clone());
+    let (containers, findings) = read_all(&*tree).map_err(|error| error.to_string())?;
+    if let Some(finding) = findings.first() {
+        return Err(format!("{}: {}", finding.place, finding.what));
+    }
+    bolts_agree(&Sub::new(Arc::clone(&tree), path(INNER)))?;
+    let (mut drivers, mut folders) = (BTreeMap::new(), Folders::new());
+    for one in containers {
+        let kind = match one.driver.as_str() {
+            "overlay2" => StoreKind::Classic,
+            "overlayfs" => StoreKind::Containerd,
+            other => return Err(format!("{} is kept by {other}", one.name)),
+        };
+        let store = source(&tree, kind).map_err(|error| error.to_string())?;
+        let said = |error: tranship::error::Error| format!("{}: {error}", one.name);
+        let found = store.writable(&one.id).map_err(said)?;
+        let inner = store.tree().expect("a store with folders");
+        let init = found.init.ok_or_else(|| format!("{} has no init", one.name))?;
+        for folder in found.below.iter().chain([&found.upper, &init]) {
+            inner.stat(folder.as_path()).map_err(said)?;
+        }
+        let files = [&found.upper, &init].map(|folder| listing(inner, folder.as_path()));
+        folders.insert(one.name.clone(), files);
+        drivers.insert(one.name, one.driver);
+    }
+    Ok((drivers, folders))
+}
+
+/// Every snapshot of `meta.db` is one of `metadata.db` with its folder and its links.
+fn bolts_agree(inner: &dyn Tree) -> std::result::Result<(), String> {
+    let Some(meta) = bolt(inner, META)? else { return Ok(()) };
+    let backend = bolt(inner, BACKEND)?.ok_or("no metadata.db")?;
+    let namespace = meta.at(&[b"v1", b"moby"]).cloned().unwrap_or_default();
+    let all = namespace.at(&[b"snapshots", b"overlayfs"]).cloned().unwrap_or_default();
+    let text =
+        |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    for (key, snapshot) in children(Some(&all)) {
+        let name = text(snapshot.get(b"name")).ok_or("a snapshot without a name")?;
+        let entry = backend.at(&[b"v1", b"snapshots", name.as_bytes()]);
+        let entry = entry.ok_or_else(|| format!("{key}: no {name} in metadata.db"))?;
+        let number = id(entry)?;
+        inner.stat(path(&format!("{FOLDERS}/{number}/fs"))).map_err(|e| e.to_string())?;
+        inner.stat(path(&format!("{FOLDERS}/{number}/work"))).map_err(|e| e.to_string())?;
+        let kind = entry.get(b"kind").map(<[u8]>::to_vec);
+        let is_own = key.len() == 64;
+        if kind != Some(vec![if is_own { 2 } else { 3 }]) || entry.get(b"size").is_some() == is_own
+        {
+            return Err(format!("{key} is of another kind: {kind:?}"));
+        }
+        let Some(parent) = text(snapshot.get(b"parent")) else { continue };
+        let above = all.child(parent.as_bytes()).ok_or_else(|| format!("{key}: no {parent}"))?;
+        let above_name = text(above.get(b"name")).unwrap_or_default();
+        let is_child = above.at(&[b"children"]).is_some_and(|c| c.get(key.as_bytes()).is_some());
+        let link = backend.at(&[b"v1", b"snapshots", above_name.as_bytes()]).map(id);
+        let link = key::encode_parent_link(link.ok_or("no parent")??, number);
+        let linked = backend.at(&[b"v1", b"parents"]).and_then(|links| links.get(&link));
+        if !is_child
+            || linked != Some(name.as_bytes())
+            || text(entry.get(b"parent")) != Some(above_name)
+        {
+            return Err(format!("{key} is not linked to {parent}"));
+        }
+    }
+    for (key, _) in children(Some(&all)).filter(|(key, _)| key.len() == 64) {
+        let lease = namespace.at(&[b"leases", key.as_bytes(), b"snapshots", b"overlayfs"]);
+        let held: Vec<_> =
+            lease.into_iter().flat_map(|l| l.iter().map(|(k, _)| k.to_vec())).collect();
+        if held != [key.clone().into_bytes(), format!("{key}-init").into_bytes()] {
+            return Err(format!("{key} is not held: {held:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Puts what the containers did since into the store that has them.
+fn use_them(root: &Memory, kind: StoreKind) {
+    let tree: Arc<dyn Tree> = Arc::new(root.clone());
+    let store = source(&tree, kind).expect("sound");
+    let inner = if kind == StoreKind::Classic { String::new() } else { format!("{INNER}/") };
+    for one in &store.inventory().containers {
+        let upper = store.writable(&one.id).expect("whole").upper;
+        put(root, &format!("{inner}{upper}/later"), format!("after {kind}").as_bytes());
+    }
+}
+
+/// A root in which each store has the containers by now, those of the source newer.
+fn there_and_back(to: StoreKind) -> Memory {
+    let (there, _, _) = moved(&root(), StoreKind::Classic);
+    use_them(&there, StoreKind::Containerd);
+    if to == StoreKind::Classic {
+        return there;
+    }
+    let (back, _, _) = moved(&there, StoreKind::Containerd);
+    use_them(&back, StoreKind::Classic);
+    back
+}
+
+#[test]
+fn all_that_they_are_moves_both_ways() {
+    let root = root();
+    let (_, want) = look(&root).expect("a sound root");
+    let (there, plan, outcome) = moved(&root, StoreKind::Classic);
+    assert_eq!((plan.containers.len(), outcome.containers.len()), (3, 3));
+    assert_eq!(outcome.failed_containers, []);
+    let (drivers, found) = look(&there).expect("sound");
+    assert_eq!(drivers.values().map(String::as_str).collect::<BTreeSet<_>>(), ["overlayfs"].into());
+    assert_eq!(without_private(found), without_private(want.clone()));
+    let old = look(&there_again(&there)).expect("undone");
+    assert_eq!(old.1, want, "the source has kept all as it was");
+    let (back, plan, _) = moved(&there, StoreKind::Containerd);
+    let (drivers, found) = look(&back).expect("sound");
+    assert_eq!(drivers.values().map(String::as_str).collect::<BTreeSet<_>>(), ["overlay2"].into());
+    assert_eq!(without_private(found), without_private(want));
+    assert_eq!(plan.stays, []);
+    for name in ["web", "db", "orphan"] {
+        let file = format!("containers/{}/config.v2.json", container_id(name));
+        let [was, is] = [&root, &back].map(|tree| read(tree, path(&file)).expect("it is there"));
+        assert_eq!(String::from_utf8_lossy(&was), String::from_utf8_lossy(&is), "{name}");
+    }
+}
+
+/// What the kernel noted for itself does not move; everything else does.
+fn without_private(mut folders: Folders) -> Folders {
+    let plain = |line: &String| line.replace(r#"("trusted.overlay.origin", "x"), "#, "");
+    for files in folders.values_mut().flatten() {
+        *files = files.iter().map(plain).collect();
+    }
+    folders
+}
+
+fn there_again(moved: &Memory) -> Memory {
+    let tree = moved.clone();
+    let undone = undo(&tree, &|_, driver| driver == "overlay2").expect("a journal").expect("moved");
+    assert!(undone.iter().all(|one| one.end == End::AsBefore), "{undone:?}");
+    assert_eq!(undo(&tree, &|_, _| true).expect("no journal"), None);
+    tree
+}
+
+#[test]
+fn what_stands_on_a_container_that_is_replaced_stays_linked() {
+    let there = there_and_back(StoreKind::Containerd);
+    let key = format!("{}-init", container_id("web"));
+    let inner = SubSink::make(Arc::new(there.clone()), path(INNER), 0o711).expect("it is there");
+    let meta = read(inner.tree(), path(META)).expect("a file");
+    let db = Db::open(&meta).expect("sound");
+    let mut changed = bbolt::load(&db).expect("sound").into_owned();
+    let at: [&[u8]; 4] = [b"v1", b"moby", b"snapshots", b"overlayfs"];
+    changed
+        .path_mut(&at)
+        .path_mut(&[key.as_bytes(), b"children"])
+        .put(b"of a commit".to_vec(), Vec::new());
+    let bytes = bbolt::write(&changed, &Options::replacing(&db)).expect("small");
+    put(&there, &format!("{INNER}/{META}"), &bytes);
+    let (again, _, _) = moved(&there, StoreKind::Classic);
+    let meta = bolt(&Sub::new(Arc::new(again), path(INNER)), META).expect("sound").expect("there");
+    let all = meta.at(&at).expect("snapshots");
+    let linked = all.at(&[key.as_bytes(), b"children"]).expect("children");
+    let linked: Vec<_> = linked.iter().map(|(name, _)| name.to_vec()).collect();
+    assert_eq!(linked, [container_id("web").into_bytes(), b"of a commit".to_vec()]);
+}
+
+#[test]
+fn configs_are_put_back_as_they_were_or_bound_alone() {
+    let root = root();
+    let (there, _, _) = moved(&root, StoreKind::Classic);
+    let file = |name: &str| format!("containers/{}/config.v2.json", container_id(name));
+    let text = |tree: &Memory, name: &str| {
+        String::from_utf8(read(tree, path(&file(name))).expect("a config")).expect("text")
+    };
+    assert!(text(&there, "web").contains(r#""ImageManifest":{"mediaType":"application/vnd.oci"#));
+    assert!(text(&there, "orphan").contains(r#""ImageManifest":null"#));
+    let used = text(&there, "db").replace("\"StartedAt\":\"\"", "\"StartedAt\":\"now\"");
+    put(&there, &file("db"), used.as_bytes());
+    let gone = container_id("orphan");
+    let undone = undo(&there, &|id, _| id != gone).expect("a journal").expect("moved");
+    let ends: BTreeMap<_, _> = undone.into_iter().map(|one| (one.id, one.end)).collect();
+    let wanted = [("web", End::AsBefore), ("db", End::UsedSince), ("orphan", End::Gone)];
+    assert_eq!(ends, wanted.map(|(name, end)| (container_id(name), end)).into());
+    assert_eq!(text(&there, "web"), text(&root, "web"));
+    assert_eq!(
+        text(&there, "db"),
+        text(&root, "db").replace("\"StartedAt\":\"\"", "\"StartedAt\":\"now\"")
+    );
+    assert!(text(&there, "orphan").contains(r#""Driver":"overlayfs""#));
+}
+
+#[test]
+fn some_stay_and_say_why() {
+    let root = root();
+    add(&root, "dead", "base", &["base"], "");
+    add(&root, "auto", "base", &["base"], "");
+    add(&root, "bare", "base", &["base"], "");
+    add(&root, "odd", "app", &["base"], "");
+    let [dead, auto, bare] = ["dead", "auto", "bare"].map(container_id);
+    let config =
+        format!(r#"{{"ID":"{dead}","Name":"/dead","Driver":"overlay2","State":{{"Dead":true}}}}"#);
+    put(&root, &format!("containers/{dead}/config.v2.json"), config.as_bytes());
+    put(&root, &format!("containers/{auto}/hostconfig.json"), br#"{"AutoRemove":true}"#);
+    root.remove(path(&format!("image/overlay2/layerdb/mounts/{bare}"))).expect("below the root");
+    let before: Arc<dyn Tree> = Arc::new(root.clone());
+    let from = source(&before, StoreKind::Classic).expect("sound");
+    let plan = |containers: Containers| {
+        let (migration, tree) = (Migration::default(), Arc::new(Memory::new()));
+        let to = migration.writer(sink(&tree)).expect("an empty target");
+        let alive = HashSet::from([container_id("db")]);
+        let options = transfer::Options { containers, alive, ..migration.options() };
+        transfer::plan(&*from, &to, &std::collections::HashMap::new(), &options)
+    };
+    let found = plan(Containers::OfImages).expect("a plan");
+    let names: Vec<_> = found.containers.iter().map(|step| step.container.name.as_str()).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>(), [&"orphan", &"web"].into());
+    for (name, why) in [
+        ("dead", "removal was begun"),
+        ("auto", "--rm"),
+        ("bare", "mount-id"),
+        ("odd", "has other layers"),
+        ("db", "its processes run"),
+    ] {
+        let stay = found.stays.iter().find(|stay| stay.what == format!("container {name}"));
+        assert!(stay.is_some_and(|stay| stay.why.contains(why)), "{name}: {stay:?}");
+    }
+    let named = plan(Containers::Named(vec!["web".into(), container_id("orphan")[..12].into()]));
+    assert_eq!(named.expect("a plan").containers.len(), 2);
+    for none in ["", "we", "/none", "sha256:"] {
+        let error = plan(Containers::Named(vec![none.into()])).expect_err(none);
+        assert!(error.is_missing(), "{none}: {error}");
+    }
+    let blanket = plan(Containers::Stay("so it is".into())).expect("a plan");
+    assert_eq!(blanket.stays[0].what, "7 containers (auto, bare, db, dead, odd, orphan, web)");
+}
+
+#[test]
+fn a_crash_leaves_each_whole_in_the_store_its_config_names() {
+    for (base, from) in [
+        (root(), StoreKind::Classic),
+        (there_and_back(StoreKind::Classic), StoreKind::Containerd),
+        (there_and_back(StoreKind::Containerd), StoreKind::Classic),
+    ] {
+        Crashes::of(base, from).everywhere();
+    }
+}
+
+struct Crashes {
+    base: Memory,
+    from: StoreKind,
+    want: Folders,
+    operations: usize,
+    tried: Mutex<HashSet<Digest>>,
+}
+
+impl Crashes {
+    fn of(base: Memory, from: StoreKind) -> Self {
+        let want = without_private(look(&base).expect("sound").1);
+        let mut crashes = Self { base, from, want, operations: 0, tried: Mutex::default() };
+        let whole = crashes.disturbed(&crashes.base, Fault::Never);
+        crashes.operations = whole.log().len();
+        crashes.is_done(&whole.after(Cut::Synced)).expect("an undisturbed run");
+        crashes
+    }
+
+    fn disturbed(&self, base: &Memory, fault: Fault) -> Arc<FaultSink> {
+        let before: Arc<dyn Tree> = Arc::new(base.clone());
+        let dying = Arc::new(FaultSink::new(base.clone(), fault));
+        let sink: Arc<dyn Sink> = Arc::<FaultSink>::clone(&dying);
+        let source = source(&before, self.from).expect("a sound root");
+        let ended = migrate(&*source, &sink, &Containers::OfImages);
+        assert!(fault != Fault::Never || ended.is_ok(), "{ended:?}");
+        dying
+    }
+
+    fn everywhere(&self) {
+        // Layers are put first, and have crash tests of their own.
+        let last = self.operations.saturating_sub(LAST);
+        let all = (1..=self.operations).into_par_iter().filter(|n| *n > last || n % 5 == 0);
+        let wrong: Vec<String> = all.flat_map_iter(|n| self.at(n)).collect();
+        nothing_is(&wrong);
+    }
+
+    fn at(&self, n: usize) -> Vec<String> {
+        let dead = self.disturbed(&self.base, Fault::Dies(n));
+        let mut random = Random(n as u64);
+        let cuts = CUTS.iter().filter_map(|cut| {
+            let tree = dead.after(*cut);
+            let state = Digest::of(listing(&tree, TreePath::ROOT).join("\n").as_bytes());
+            let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_new = tried.insert(state);
+            drop(tried);
+            let again = 1 + usize::try_from(random.below(self.operations as u64)).expect("small");
+            let result = if is_new { self.goes_on(&tree, again) } else { Ok(()) };
+            let log = dead.log();
+            let at = log.get(n.min(log.len()).wrapping_sub(1)).cloned().unwrap_or_default();
+            result.err().map(|what| format!("operation {n} ({at}), {cut:?}: {what}"))
+        });
+        cuts.collect()
+    }
+
+    /// What a crash left is whole, also after the next run died as well; and then one ends it.
+    fn goes_on(&self, tree: &Memory, again: usize) -> std::result::Result<(), String> {
+        self.is_whole(tree)?;
+        let second = self.disturbed(tree, Fault::Dies(again)).after(Cut::Kill);
+        self.is_whole(&second)?;
+        for tree in [tree, &second] {
+            let ended = self.disturbed(tree, Fault::Never).after(Cut::Synced);
+            self.is_done(&ended)?;
+        }
+        Ok(())
+    }
+
+    fn is_whole(&self, tree: &Memory) -> std::result::Result<(), String> {
+        let (_, found) = look(tree)?;
+        match without_private(found) == self.want {
+            true => Ok(()),
+            false => Err("a container has other files".to_owned()),
+        }
+    }
+
+    fn is_done(&self, tree: &Memory) -> std::result::Result<(), String> {
+        self.is_whole(tree)?;
+        let (drivers, _) = look(tree)?;
+        let driver = if self.from == StoreKind::Classic { "overlayfs" } else { "overlay2" };
+        if drivers.values().any(|found| found != driver) {
+            return Err(format!("not all are bound: {drivers:?}"));
+        }
+        let staging = format!("{INNER}/tranship");
+        let sets = tree.names(path("image/overlay2/layerdb/tmp")).unwrap_or_default();
+        let left = tree.stat(path(&staging)).is_ok() || !sets.is_empty();
+        if left { Err("something is left behind".to_owned()) } else { self.can_be_undone(tree) }
+    }
+
+    fn can_be_undone(&self, tree: &Memory) -> std::result::Result<(), String> {
+        let tree = tree.clone();
+        undo(&tree, &|_, _| true).map_err(|error| error.to_string())?.ok_or("nothing to undo")?;
+        for name in ["web", "db", "orphan"] {
+            let file = format!("containers/{}/config.v2.json", container_id(name));
+            let [was, is] = [&self.base, &tree].map(|tree| read(tree, path(&file)).ok());
+            if was != is {
+                return Err(format!("{name} is not bound as before"));
+            }
+        }
+        self.is_whole(&tree)
+    }
+}
