@@ -3,6 +3,7 @@
 //! A store sees a [`Tree`] to read and a [`Sink`](crate::tree::Sink) to write, nothing else, and names
 //! no other store.
 
+mod audit;
 pub mod blob;
 pub mod containerd;
 pub mod containers;
@@ -27,6 +28,7 @@ pub mod volumes;
 
 use std::io::BufRead;
 
+pub use audit::{Audit, Piece, Start};
 pub use progress::Progress;
 use serde::{Deserialize, Serialize};
 pub use stack::Writable;
@@ -134,6 +136,19 @@ pub trait Source: Send + Sync {
     fn writable(&self, container: &str) -> Result<Writable> {
         let what = format!("a {} store keeps nothing of container {container}", self.kind());
         Err(Error::missing(Place::default(), what))
+    }
+
+    /// Holds what the store says of itself against itself and against what is there: all but content.
+    ///
+    /// # Errors
+    /// Where not even the folders can be read. What is wrong is in the answer.
+    fn audit(&self) -> Result<Audit> {
+        Ok(Audit::default())
+    }
+
+    /// Returns what content there is to be held against its digests, each once.
+    fn pieces(&self) -> Vec<Piece> {
+        Vec::new()
     }
 
     /// Returns which kind of store it is.

@@ -279,5 +279,5 @@ fn was_running(container: &Container) -> Option<Finding> {
     );
     let error = Error::corrupt(Place::new("containers", container.id.as_bytes()), what)
         .hint("dockerd starts it again if its restart policy says so");
-    Some(Finding::of("container-was-running", Severity::WrongMetadata, &error))
+    Some(Finding::of("container-was-running", Severity::Untidy, &error))
 }
