@@ -112,7 +112,9 @@ fn text(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let (mut read, mut rest) = (Vec::new(), bytes);
     loop {
         let (plain, after) = rest.split_at_checked(memchr2(b'"', b'\\', rest)?)?;
-        let is_plain = plain.iter().all(|byte| *byte >= b' ') && std::str::from_utf8(plain).is_ok();
+        // Looked at whole, many bytes at once: a loop that stops at the first takes them one by one.
+        let lowest = plain.iter().fold(u8::MAX, |lowest, byte| lowest.min(*byte));
+        let is_plain = lowest >= b' ' && std::str::from_utf8(plain).is_ok();
         let (end, after) = after.split_first().filter(|_| is_plain)?;
         if *end == b'"' && read.is_empty() {
             return Some((plain.into(), after));
