@@ -21,7 +21,7 @@ use crate::os;
 use crate::store::Form;
 use crate::tree::TreePath;
 
-/// Write images of a stopped classic store to an archive or a folder
+/// Write images of a stopped store to an archive or a folder
 ///
 /// Each layer is read once, whichever images share it, and verified on the way. The same images give
 /// the same bytes. Every Docker loads what is written; other tools read it as an OCI image layout.
