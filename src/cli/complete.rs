@@ -30,9 +30,10 @@ enum Named {
 }
 
 /// The arguments that name something, each with its verb, and whether a path can stand there too.
-const ARGUMENTS: [(&str, &str, Named, bool); 13] = [
+const ARGUMENTS: [(&str, &str, Named, bool); 14] = [
     ("migrate", "targets", Named::Image, true),
     ("migrate", "exclude", Named::Image, false),
+    ("migrate", "container", Named::Container, false),
     ("export", "targets", Named::Either, true),
     ("export", "exclude", Named::Image, false),
     ("ls", "targets", Named::Either, true),

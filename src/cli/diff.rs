@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// Show what a container changed, or what is different between two containers or images
 ///
 /// Of a container alone this is `docker diff`: A for added, C for changed, D for deleted, against its
-/// image. With OTHER, the letters say what OTHER has that the first has not. They may be in different
+/// image; of an image alone, what its topmost layer changed. With OTHER, the letters say what OTHER has that the first has not. They may be in different
 /// stores. No daemon is asked, and none need run.
 #[derive(Clone, Debug, clap::Args)]
 #[command(override_usage = "tranship diff [OPTIONS] [PATH] <CONTAINER|IMAGE> [OTHER]")]
@@ -27,7 +27,7 @@ Examples:
   tranship diff web -v
   tranship diff app:v1 app:v2
   tranship diff app:v1 web --json
-  tranship diff app:v2 --layer
+  tranship diff app:v2
   tranship diff app:v1 app:v1 --from classic --to containerd
   tranship diff /mnt/old/docker web"))]
 pub(crate) struct Args {
@@ -42,10 +42,6 @@ pub(crate) struct Args {
     /// Say what is different about each: size, content, mode, owner, time, attributes
     #[arg(short, long)]
     verbose: bool,
-
-    /// Show what the topmost layer of an image changed
-    #[arg(long)]
-    layer: bool,
 
     /// Take the first for an image of this store
     #[arg(long, value_name = "STORE")]
@@ -84,14 +80,10 @@ fn request(args: &Args) -> Result<DiffRequest> {
         }
         _ => return Err(Error::refused("two can be compared, and no more")),
     };
-    if args.layer && other.is_some() {
-        return Err(Error::refused("`--layer` shows one image, and two are named"));
-    }
     Ok(DiffRequest {
         at: args.places.at(root),
         one: (one, args.from.map(To::kind)),
         other: other.map(|other| (other, args.to.map(To::kind))),
-        layer: args.layer,
         details: args.verbose || args.json,
         digests: args.json,
     })

@@ -178,8 +178,6 @@ pub struct DiffRequest {
     pub one: (String, Option<StoreKind>),
     /// What it is compared with, if that is not what it stands on.
     pub other: Option<(String, Option<StoreKind>)>,
-    /// Whether the topmost layer of an image is wanted.
-    pub layer: bool,
     /// Whether to tell what of each path is different.
     pub details: bool,
     /// Whether to tell the digests of files.

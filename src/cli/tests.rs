@@ -218,7 +218,7 @@ fn a_difference_is_a_letter_and_a_path_that_a_terminal_can_bear() {
     assert_eq!(out, "C /etc\nC /etc/motd\nA /etc/new\\u{1b}[2J\nD /old\n");
     let (_, out, _) = tranship("diff web -v", &Sample::default());
     assert!(out.contains("C /etc/motd   size 9 → 4, mode 0600 → 0644\n"), "{out}");
-    for words in ["diff a b c", "diff a b --layer", "commit web"] {
+    for words in ["diff a b c", "commit web"] {
         let (exit, out, err) = tranship(words, &Sample::default());
         assert_eq!((exit, out.as_str()), (Exit::Refused, ""), "{words}");
         assert!(err.starts_with("error: "), "{words}: {err}");

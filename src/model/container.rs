@@ -25,3 +25,21 @@ pub struct Container {
     /// All that its daemon wrote of it.
     pub record: Arc<container::Container>,
 }
+
+/// Returns those of `all` whose container is called `name`: that is its ID, else its name, else the start
+/// of its ID.
+pub fn called<'a, T: Copy>(
+    all: impl Iterator<Item = T> + Clone,
+    name: &str,
+    container: impl Fn(T) -> &'a Container,
+) -> Vec<T> {
+    let plain = name.strip_prefix('/').unwrap_or(name);
+    let ways: [&dyn Fn(&Container) -> bool; 3] =
+        [&|one| one.id == plain, &|one| one.name == plain, &|one| {
+            !plain.is_empty() && one.id.starts_with(plain)
+        }];
+    let by = |is: &dyn Fn(&Container) -> bool| -> Vec<T> {
+        all.clone().filter(|one| is(container(*one))).collect()
+    };
+    ways.into_iter().map(by).find(|found| !found.is_empty()).unwrap_or_default()
+}

@@ -8,7 +8,7 @@ pub mod next_start;
 mod size;
 mod volume;
 
-pub use container::Container;
+pub use container::{Container, called};
 pub use finding::{Finding, Severity};
 pub use image::{Image, Name, PlatformImage, Role};
 pub use inventory::{Inventory, Layer, LayerBlob};

@@ -83,17 +83,17 @@ fn any_two_are_compared() {
     let (host, _) = recorded("hidden-28");
     let named = |name: &str| Wanted { name: name.to_owned(), only: None };
     let compared = |one: &str, other: &str| {
-        let pair = open(&host, &named(one), Some(&named(other)), false).expect("both are there");
+        let pair = open(&host, &named(one), Some(&named(other))).expect("both are there");
         lines(&pair.changes(Rule::Shown).expect("sound").paths)
     };
     assert_eq!(compared("tiny/base:1", "tiny/base:1"), Vec::<String>::new());
     assert_eq!(compared("changed", "changed"), Vec::<String>::new());
     assert!(compared("tiny/base:1", "changed").contains(&"A /srv/added".to_owned()));
     assert!(compared("changed", "tiny/base:1").contains(&"D /srv/added".to_owned()));
-    let alone = |name: &str, layer| open(&host, &named(name), None, layer);
-    let layer = alone("tiny/base:1", true).and_then(|pair| pair.changes(Rule::Shown));
-    assert!(!layer.expect("sound").paths.is_empty());
-    let error = alone("tiny/base:1", false).expect_err("compared with what");
-    assert!(error.to_string().contains("nothing to compare"), "{error}");
-    assert!(alone("nobody", false).expect_err("none is called so").is_missing());
+    let alone = |name: &str| open(&host, &named(name), None);
+    let layer = alone("registry.example.com:5000/team/app:v1").expect("the recorded root has it");
+    let topmost = lines(&layer.changes(Rule::Shown).expect("sound").paths);
+    assert!(topmost.contains(&"A /srv/app1".to_owned()), "{topmost:?}");
+    assert!(!topmost.iter().any(|line| line.contains("/bin")), "{topmost:?}");
+    assert!(alone("nobody").expect_err("none is called so").is_missing());
 }

@@ -192,8 +192,7 @@ impl Observed {
 
     /// Returns what a container is wherever its files are.
     pub(crate) fn containers(&self) -> Value {
-        let fields = ["Id", "Name", "Args", "Created", "Path"];
-        let containers = self.container.iter().map(|(id, shown)| (id, pick(shown, &fields)));
+        let containers = self.container.iter().map(|(id, shown)| (id, told(shown)));
         json!({
             "container": containers.collect::<BTreeMap<_, _>>(),
             "container_tree": self.container_tree,
@@ -224,6 +223,24 @@ impl Observed {
             .map(|(id, tree)| (id.as_str(), tree.as_ref().map_or_else(BTreeMap::new, exported)))
             .collect()
     }
+}
+
+/// Returns what any Docker tells of a stopped container in any store. One that is restarted always has started anew.
+fn told(shown: &Value) -> Value {
+    let mut told = pick(shown, &["Id", "Name", "Args", "Created", "Path"]);
+    let restart = &shown["HostConfig"]["RestartPolicy"];
+    told["RestartPolicy"] = restart.clone();
+    if restart["Name"] != "always" {
+        let state = ["Status", "ExitCode", "Error", "OOMKilled", "StartedAt", "FinishedAt"];
+        told["State"] = pick(&shown["State"], &state);
+    }
+    let config = pick(&shown["Config"], &CONFIG);
+    told["Config"] = filled(&config);
+    told["Hostname"] = shown["Config"]["Hostname"].clone();
+    let mounts = shown["Mounts"].as_array().into_iter().flatten();
+    told["Mounts"] =
+        mounts.map(|mount| pick(mount, &["Type", "Name", "Source", "Destination", "RW"])).collect();
+    told
 }
 
 /// Returns a Latin-1 name as UTF-8 where its bytes are that, which is how the recordings have it.

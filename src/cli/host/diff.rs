@@ -12,7 +12,7 @@ pub(super) fn rows(request: &DiffRequest) -> Result<Vec<ChangeRow>> {
     let host = survey(&request.at)?;
     let wanted = |(name, only): &(String, _)| Wanted { name: name.clone(), only: *only };
     let other = request.other.as_ref().map(wanted);
-    let pair = open(&host, &wanted(&request.one), other.as_ref(), request.layer)?;
+    let pair = open(&host, &wanted(&request.one), other.as_ref())?;
     let changes = pair.changes(Rule::Shown)?;
     changes.paths.iter().map(|changed| row(&pair, changed, request)).collect()
 }

@@ -68,11 +68,11 @@ impl Pair {
 }
 
 /// Returns what is to be compared: `one` with `other`; a container alone with what it stands on; and of
-/// an image alone, if `layer` is set, the topmost layer with what is below.
+/// an image alone the topmost layer with what is below.
 ///
 /// # Errors
-/// Missing where nothing is called so or is not unpacked, refused for an image alone.
-pub fn open(host: &Host, one: &Wanted, other: Option<&Wanted>, layer: bool) -> Result<Pair> {
+/// Missing where nothing is called so or is not unpacked.
+pub fn open(host: &Host, one: &Wanted, other: Option<&Wanted>) -> Result<Pair> {
     let old = Found::of(host, one)?;
     if let Some(other) = other {
         let (old, new) = (old.merged()?, Found::of(host, other)?.merged()?);
@@ -80,13 +80,7 @@ pub fn open(host: &Host, one: &Wanted, other: Option<&Wanted>, layer: bool) -> R
     }
     match &old {
         Found::Container(at) => Pair::of_container(at),
-        Found::Image(at) if layer => Pair::of_stack(&at.seen.here.tree, &old.stack()?, &one.name),
-        Found::Image(_) => {
-            let what =
-                format!("`{}` is an image, and there is nothing to compare it with", one.name);
-            Err(Error::refused(what)
-                .hint("name another image or a container too, or see its topmost layer: `--layer`"))
-        }
+        Found::Image(at) => Pair::of_stack(&at.seen.here.tree, &old.stack()?, &one.name),
     }
 }
 

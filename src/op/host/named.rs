@@ -3,7 +3,7 @@
 use super::{DataRoot, Host, Seen};
 use crate::error::{Error, Place, Result};
 use crate::format::reference::Reference;
-use crate::model::{Container, Image, Name, StoreKind};
+use crate::model::{Container, Image, Name, StoreKind, called};
 use crate::store::Source;
 
 /// A container, and where it is.
@@ -46,16 +46,9 @@ impl Host {
     /// # Errors
     /// Missing if there is none, refused if several could be meant.
     pub fn container(&self, name: &str) -> Result<ContainerAt<'_>> {
-        let all = || self.roots.iter().flat_map(DataRoot::containers);
-        let plain = name.strip_prefix('/').unwrap_or(name);
-        let by = |is: &dyn Fn(&Container) -> bool| -> Vec<_> {
-            all().filter(|at| is(at.container)).collect()
-        };
-        let ways: [&dyn Fn(&Container) -> bool; 3] =
-            [&|one| one.id == plain, &|one| one.name == plain, &|one| {
-                !plain.is_empty() && one.id.starts_with(plain)
-            }];
-        let found = ways.into_iter().map(by).find(|found| !found.is_empty()).unwrap_or_default();
+        let all = self.roots.iter().flat_map(DataRoot::containers);
+        let all: Vec<_> = all.collect();
+        let found = called(all.iter().copied(), name, |at| at.container);
         match found.as_slice() {
             [one] => Ok(*one),
             [] => Err(Error::missing(Place::new(name, ""), "no container has this name or ID")

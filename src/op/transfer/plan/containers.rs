@@ -6,7 +6,7 @@ use super::planner::{Planner, counted};
 use super::{Stay, names::label};
 use crate::digest::{ChainId, ConfigId, Digest};
 use crate::error::{Error, Place, Result};
-use crate::model::{Container, Finding, Image, Inventory, PlatformImage, Severity};
+use crate::model::{Container, Finding, Image, Inventory, PlatformImage, Severity, called};
 use crate::op::transfer::Containers;
 use crate::store::{ContainerStep, LayerStep, Writable};
 use crate::tree::{Kind, Snapshots, Tree, TreePathBuf, walk};
@@ -41,16 +41,7 @@ pub(super) fn meant(
 }
 
 fn named(from: &Inventory, name: &str) -> Result<usize> {
-    let plain = name.strip_prefix('/').unwrap_or(name);
-    let by = |is: &dyn Fn(&Container) -> bool| -> Vec<usize> {
-        let all = from.containers.iter().enumerate();
-        all.filter(|(_, one)| is(one)).map(|(i, _)| i).collect()
-    };
-    let ways: [&dyn Fn(&Container) -> bool; 3] =
-        [&|one| one.id == plain, &|one| one.name == plain, &|one| {
-            !plain.is_empty() && one.id.starts_with(plain)
-        }];
-    let found = ways.into_iter().map(by).find(|found| !found.is_empty()).unwrap_or_default();
+    let found = called(0..from.containers.len(), name, |i| &from.containers[i]);
     match found.as_slice() {
         [one] => Ok(*one),
         [] => Err(Error::missing(Place::new(name, ""), "no container of this store has this name")
