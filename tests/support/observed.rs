@@ -238,8 +238,11 @@ fn told(shown: &Value) -> Value {
     told["Config"] = filled(&config);
     told["Hostname"] = shown["Config"]["Hostname"].clone();
     let mounts = shown["Mounts"].as_array().into_iter().flatten();
-    told["Mounts"] =
-        mounts.map(|mount| pick(mount, &["Type", "Name", "Source", "Destination", "RW"])).collect();
+    let told_of = |mount| pick(mount, &["Type", "Name", "Source", "Destination", "RW"]);
+    let mut mounts: Vec<_> = mounts.map(told_of).collect();
+    // Docker lists them in no certain order.
+    mounts.sort_by_key(|mount| mount["Destination"].to_string());
+    told["Mounts"] = json!(mounts);
     told
 }
 
