@@ -1,6 +1,6 @@
 //! Content held against its digests: every piece is read to its end once, the largest first.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -10,7 +10,9 @@ use crate::digest::ChainId;
 use crate::error::{Error, Place, Result, from_io};
 use crate::model::{Finding, Severity};
 use crate::op::host::Host;
+use crate::store::unpack::Differences;
 use crate::store::{Piece, Progress, Source, blob};
+use crate::tree::{Tree, TreePath, TreePathBuf};
 
 /// Reads all content of `host`, `jobs` pieces at a time.
 pub(super) fn check(
@@ -23,14 +25,8 @@ pub(super) fn check(
     let total = jobs_left.iter().map(Job::size).fold(0, u64::saturating_add);
     progress.start(total, jobs_left.len());
     progress.phase("content");
-    let work = Work {
-        jobs: &jobs_left,
-        progress,
-        next: AtomicUsize::new(0),
-        stop: AtomicBool::new(false),
-        bytes: AtomicU64::new(0),
-        found: Mutex::default(),
-    };
+    let work =
+        Work { jobs: &jobs_left, progress, next: AtomicUsize::new(0), found: Mutex::default() };
     thread::scope(|scope| {
         for _ in 1..jobs.clamp(1, jobs_left.len().max(1)) {
             // With fewer threads than wanted it takes longer.
@@ -38,11 +34,11 @@ pub(super) fn check(
         }
         work.run();
     });
-    if work.stop.into_inner() {
-        return Err(Error::refused("stopped"));
+    if progress.cancelled() {
+        return Err(Error::refused("stopped before all was read"));
     }
     all.findings.extend(work.found.into_inner().unwrap_or_else(PoisonError::into_inner));
-    all.bytes = all.bytes.saturating_add(work.bytes.into_inner());
+    all.bytes = all.bytes.saturating_add(total);
     for job in &jobs_left {
         let sort = match job.piece {
             Piece::Blob { .. } => "blobs read",
@@ -57,51 +53,85 @@ struct Work<'w> {
     jobs: &'w [Job<'w>],
     progress: &'w dyn Progress,
     next: AtomicUsize,
-    stop: AtomicBool,
-    bytes: AtomicU64,
     found: Mutex<Vec<Finding>>,
 }
 
 impl Work<'_> {
     fn run(&self) {
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.progress.cancelled() {
             let next = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = self.jobs.get(next) else { return };
-            if let Err(error) = self.read(job) {
-                if self.stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                let finding = told(job, &error);
-                self.found.lock().unwrap_or_else(PoisonError::into_inner).push(finding);
-            }
+            let found = match self.read(job) {
+                Ok(found) => found,
+                Err(_) if self.progress.cancelled() => return,
+                Err(error) => Some(told(job, &error)),
+            };
+            self.found.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
             self.progress.layer_done();
         }
     }
 
-    fn read(&self, job: &Job<'_>) -> Result<()> {
-        let source = job.source;
+    fn read(&self, job: &Job<'_>) -> Result<Option<Finding>> {
         match job.piece {
-            Piece::Blob { blob, .. } => self.drain(&mut *source.blob(blob)?),
-            Piece::Layer { chain_id, .. } => {
-                let content = source.layer(chain_id)?;
-                self.drain(&mut *content.tar()?)
+            Piece::Blob { blob, size } => {
+                self.drain(&mut *job.source.blob(blob)?, size)?;
+                Ok(None)
+            }
+            Piece::Layer { chain_id, size } => {
+                let content = job.source.layer(chain_id)?;
+                let differences = content.compare(size, self.progress)?;
+                Ok(differ(job.source, chain_id, content.files(), &differences))
             }
         }
     }
 
-    /// Reads to the end, where the reader fails unless the bytes are the right ones.
-    fn drain(&self, from: &mut dyn std::io::BufRead) -> Result<()> {
-        let mut advance = |bytes| {
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
-            self.progress.advance(bytes);
-            if self.progress.cancelled() {
-                self.stop.store(true, Ordering::Relaxed);
-                return Err(Error::refused("stopped").into());
+    /// Reads a blob to its end, where the reader fails unless the bytes are the right ones.
+    fn drain(&self, from: &mut dyn std::io::BufRead, size: u64) -> Result<()> {
+        let mut left = size;
+        let mut advance = |bytes: u64| {
+            let step = bytes.min(left);
+            left = left.saturating_sub(step);
+            self.progress.advance(step);
+            match self.progress.cancelled() {
+                true => Err(Error::refused("stopped").into()),
+                false => Ok(()),
             }
-            Ok(())
         };
-        blob::drain(from, &mut advance).map_err(|error| from_io(error, Place::default))
+        blob::drain(from, &mut advance).map_err(|error| from_io(error, Place::default))?;
+        self.progress.advance(left);
+        Ok(())
     }
+}
+
+/// How many files of a layer are named.
+const NAMED: usize = 3;
+
+/// Returns the finding that the files beside a layer's tar are others, if they are.
+fn differ(
+    source: &dyn Source,
+    chain_id: ChainId,
+    files: Option<(&dyn Tree, TreePathBuf)>,
+    found: &Differences,
+) -> Option<Finding> {
+    // What is lost comes before what is only noted in another way.
+    let mut named: Vec<_> = found.named.iter().collect();
+    named.sort_by_key(|one| !one.differs.is_lost());
+    let first = named.first()?;
+    let mut shown: Vec<_> = named.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = found.len().saturating_sub(shown.len() as u64);
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    let layer = chain_id.0.short();
+    let what = format!("layer {layer}{}: {}", users(source, chain_id), shown.join("; "));
+    let file = TreePath::new(&first.path).unwrap_or(TreePath::ROOT);
+    let place = files.map(|(tree, folder)| tree.place(folder.as_path().join(file).as_path()));
+    let (code, severity) = match first.differs.is_lost() {
+        true => ("files-damaged", Severity::DataLost),
+        false => ("files-differ", Severity::WrongMetadata),
+    };
+    let remedy = "the layer's tar is sound: `tranship repair` unpacks it anew".to_owned();
+    Some(Finding { code, severity, place: place.unwrap_or_default(), what, remedy })
 }
 
 /// Returns the finding that `error` of reading a piece is.

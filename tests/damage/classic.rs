@@ -1,5 +1,0 @@
-//! The classic store.
-
-use crate::Case;
-
-pub(crate) const CASES: &[Case] = &[];
