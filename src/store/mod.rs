@@ -21,6 +21,7 @@ mod packed;
 mod progress;
 mod put;
 pub mod retar;
+pub mod shared;
 mod stack;
 mod step;
 pub mod unpack;
