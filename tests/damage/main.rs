@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at real files")]
 
 mod classic;
+mod containerd;
 mod containers;
 mod scenery;
 mod sound;
@@ -32,11 +33,14 @@ pub(crate) struct Case {
     pub(crate) also: &'static [&'static str],
 }
 
-const TABLES: [&[Case]; 6] = [
+const TABLES: [&[Case]; 9] = [
     classic::driver::CASES,
     classic::images::CASES,
     classic::layers::CASES,
     classic::mounts::CASES,
+    containerd::content::CASES,
+    containerd::images::CASES,
+    containerd::snapshots::CASES,
     containers::CASES,
     volumes::CASES,
 ];

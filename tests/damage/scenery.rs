@@ -97,3 +97,19 @@ pub(crate) fn edit_bolt(root: &Root, file: &str, change: impl FnOnce(&mut OwnedB
     change(&mut all);
     put(root, file, &bbolt::write(&all, &Options::replacing(&db)).expect("small"));
 }
+
+/// Takes the bytes of a file, and nothing else of it.
+pub(crate) fn empty(root: &Root, file: &str) {
+    let found = root.stat(path(file)).expect("a file");
+    let attributes = tree::Attributes {
+        mode: found.mode,
+        uid: found.uid,
+        gid: found.gid,
+        mtime: Some(found.mtime),
+        xattrs: root.xattrs(path(file)).expect("a file"),
+    };
+    remove(root, file);
+    root.create(path(file), &attributes)
+        .and_then(tree::FileSink::finish)
+        .expect("memory takes all");
+}

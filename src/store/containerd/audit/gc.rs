@@ -92,7 +92,7 @@ impl<'a> Kept<'a> {
             Node::Snapshot { snapshotter, key } => {
                 let said = space.snapshots.get(&(snapshotter.as_bytes(), key.as_bytes()));
                 let parent = said.and_then(|said| text(said.parent?));
-                let parent = parent.map(|key| Node::Snapshot { snapshotter: *snapshotter, key });
+                let parent = parent.map(|key| Node::Snapshot { snapshotter, key });
                 todo.extend(parent.map(|parent| (parent, is_flat)));
                 said.map(|said| &said.labels)
             }

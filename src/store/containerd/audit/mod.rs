@@ -96,7 +96,10 @@ impl Auditor<'_> {
             self.check_content(meta)?;
         }
         if let Some(backend) = backend.filter(|_| is_read) {
-            self.check_snapshots(meta, backend);
+            match backend.is_there || !self.has_snapshots(meta) {
+                true => self.check_snapshots(meta, backend),
+                false => self.note_no_backend(),
+            }
             self.check_folders(meta, backend)?;
         }
         let empty = Space::default();
@@ -124,6 +127,18 @@ impl Auditor<'_> {
         let place = place.clone().at(error.offset);
         self.note("bolt-damaged", Severity::WouldNotLoad, place, what, remedy);
         None
+    }
+
+    fn has_snapshots(&self, meta: &Meta<'_>) -> bool {
+        let driver = self.store.inventory.driver.as_bytes();
+        let mut all = meta.spaces.iter().flat_map(|space| space.snapshots.keys());
+        all.any(|(snapshotter, _)| *snapshotter == driver)
+    }
+
+    fn note_no_backend(&mut self) {
+        let what = "the snapshotter's own file is gone: no snapshot is known".to_owned();
+        let remedy = "put a copy of the file back from a backup of the whole root";
+        self.note_backend("snapshotter-file-missing", Severity::DataLost, what, remedy);
     }
 
     fn check_schema(&mut self, meta: &Meta<'_>) {

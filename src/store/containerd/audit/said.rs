@@ -188,13 +188,15 @@ fn keys<'a>(bucket: Option<Bucket<'a>>) -> Decoded<Vec<&'a [u8]>> {
 /// A snapshotter's `metadata.db`.
 #[derive(Default)]
 pub(super) struct Backend<'a> {
+    /// Whether there is such a file.
+    pub(super) is_there: bool,
     pub(super) snapshots: HashMap<&'a [u8], BackendSaid<'a>>,
     /// The last number it gave a folder.
     pub(super) sequence: u64,
     /// Links of parents to children, with what they lead to.
     pub(super) links: BTreeMap<&'a [u8], &'a [u8]>,
-    /// Whether both buckets are there that its code takes for given.
-    pub(super) is_whole: bool,
+    /// Whether a bucket is missing that its code takes for given once there is a snapshot.
+    pub(super) lacks_bucket: bool,
 }
 
 pub(super) struct BackendSaid<'a> {
@@ -207,10 +209,9 @@ pub(super) struct BackendSaid<'a> {
 
 impl<'a> Backend<'a> {
     pub(super) fn read(db: &Db<'a>) -> Decoded<Self> {
-        let mut backend = Self { is_whole: true, ..Self::default() };
+        let mut backend = Self { is_there: true, ..Self::default() };
         let Some(v1) = db.root().bucket(schema::V1)? else { return Ok(backend) };
         let (snapshots, links) = (v1.bucket(schema::SNAPSHOTS)?, v1.bucket(schema::PARENTS)?);
-        backend.is_whole = snapshots.is_some() == links.is_some();
         for entry in links.iter().flat_map(Bucket::iter) {
             if let (link, Item::Value(name)) = entry? {
                 backend.links.insert(link, name);
@@ -235,6 +236,7 @@ impl<'a> Backend<'a> {
             };
             backend.snapshots.insert(name, said);
         }
+        backend.lacks_bucket = links.is_none() && !backend.snapshots.is_empty();
         Ok(backend)
     }
 }
