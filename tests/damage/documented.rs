@@ -32,31 +32,34 @@ pub(crate) fn words(severity: Severity) -> &'static str {
 
 #[test]
 fn the_page_explains_every_code_and_no_other() {
-    let mut used = BTreeSet::new();
+    let mut source = String::new();
     for storey in ["store", "op", "cli/host"] {
-        visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(storey), &mut used);
+        visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(storey), &mut source);
     }
-    assert!(used.len() > 60, "{used:?}");
+    let used = codes(&source);
+    assert!(used.len() > 50, "{used:?}");
     let explained: BTreeSet<String> = page().into_keys().collect();
     let missing: Vec<_> = used.difference(&explained).collect();
-    let stale: Vec<_> = explained.difference(&used).collect();
+    let is_said = |code: &&String| source.contains(&format!("\"{code}\""));
+    let stale: Vec<_> = explained.iter().filter(|code| !is_said(code)).collect();
     assert!(missing.is_empty() && stale.is_empty(), "missing {missing:?}, stale {stale:?}");
 }
 
-fn visit(folder: &Path, used: &mut BTreeSet<String>) {
+fn visit(folder: &Path, source: &mut String) {
     for entry in fs::read_dir(folder).expect("a folder of the crate") {
         let path = entry.expect("a folder of the crate").path();
         if path.is_dir() {
-            visit(&path, used);
+            visit(&path, source);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).expect("source is text");
-            codes(text.split("#[cfg(test)]").next().unwrap_or_default(), used);
+            source.push_str(text.split("#[cfg(test)]").next().unwrap_or_default());
         }
     }
 }
 
-/// Adds the texts that stand where a code does: beside a severity, or after the word.
-fn codes(source: &str, used: &mut BTreeSet<String>) {
+/// Returns the texts that stand where a code does: beside a severity, or after the word.
+fn codes(source: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
     let text = source.split_whitespace().collect::<Vec<_>>().join(" ");
     for (at, _) in text.match_indices('"') {
         let (before, rest) = (text[..at].trim_end(), &text[at + 1..]);
@@ -72,4 +75,5 @@ fn codes(source: &str, used: &mut BTreeSet<String>) {
             used.insert(code.to_owned());
         }
     }
+    used
 }

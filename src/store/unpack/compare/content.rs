@@ -64,7 +64,7 @@ impl<'a> Content<'a> {
 
     /// Compares a hole up to `end`.
     fn zeros(&mut self, end: u64) -> Compared {
-        const ZEROS: [u8; PIECE] = [0; PIECE];
+        static ZEROS: [u8; PIECE] = [0; PIECE];
         while self.at < end {
             let left = usize::try_from(end - self.at).unwrap_or(usize::MAX).min(PIECE);
             if let Some(differs) = self.piece(&ZEROS[..left])? {

@@ -126,11 +126,17 @@ impl<'a> Compare<'a> {
         {
             Ok(Some(spelled)) => spelled,
             Ok(None) => return Ok(()),
-            Err(what) => return Ok(self.unusable(member, &what)),
+            Err(what) => {
+                self.unusable(member, &what);
+                return Ok(());
+            }
         };
         let asks = match asks(&name) {
             Ok(asks) => asks,
-            Err(what) => return Ok(self.unusable(member, &what)),
+            Err(what) => {
+                self.unusable(member, &what);
+                return Ok(());
+            }
         };
         let Some(folder) = self.folder(&spelled, true)? else {
             if !matches!(asks, Asks::Entry(_)) && !self.rules.marks {
