@@ -9,14 +9,16 @@
 mod classic;
 mod containerd;
 mod containers;
+mod documented;
 mod scenery;
 mod sound;
 mod volumes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use scenery::{Root, root, verified};
-use tranship::model::Severity;
+use tranship::model::{Finding, Severity};
 use tranship::tree::many;
 
 /// One way of damage.
@@ -70,6 +72,10 @@ impl Case {
         if !codes.contains(self.code) {
             return Some(format!("{}: no {} in {codes:?}", self.name, self.code));
         }
+        if let Some(finding) = found.findings.iter().find(|finding| !is_explained(finding)) {
+            let (code, severity) = (finding.code, documented::words(finding.severity));
+            return Some(format!("{}: {code} is not explained as {severity}", self.name));
+        }
         let other = found.findings.iter().find(|finding| {
             let is_told = finding.code == self.code || self.also.contains(&finding.code);
             finding.severity > Severity::Untidy && !is_told
@@ -77,6 +83,12 @@ impl Case {
         let (code, place, what) = (other.code, &other.place, &other.what);
         Some(format!("{}: also {code} at {place}: {what}", self.name))
     }
+}
+
+fn is_explained(finding: &Finding) -> bool {
+    static PAGE: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(documented::page);
+    let severities = PAGE.get(finding.code);
+    severities.is_some_and(|said| said.contains(documented::words(finding.severity)))
 }
 
 #[test]

@@ -41,8 +41,8 @@ pub(super) fn check(
     all.bytes = all.bytes.saturating_add(total);
     for job in &jobs_left {
         let sort = match job.piece {
-            Piece::Blob { .. } => "blobs read",
-            Piece::Layer { .. } => "layers read",
+            Piece::Blob { .. } => "blobs-read",
+            Piece::Layer { .. } => "layers-read",
         };
         *all.checked.entry(sort).or_default() += 1;
     }

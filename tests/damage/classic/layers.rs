@@ -1,8 +1,8 @@
 //! `layerdb`, and the content of layers.
 
-use tranship::tree::{Kind, TreePath, path, walk};
+use tranship::tree::{Kind, Metadata, TreePath, path, walk};
 
-use super::{LEAF, ROOT, folder, layer, top};
+use super::{LEAF, ROOT, chain, folder, layer, top};
 use crate::scenery::{Root, bytes, put, remove};
 use crate::{Case, case};
 
@@ -108,6 +108,28 @@ pub(crate) const CASES: &[Case] = &[
     ),
     case("a file of a layer is gone", ROOT, |root| remove(root, &file(root)), "layer-damaged"),
     case(
+        "an empty file of a layer is gone",
+        ROOT,
+        |root| remove(root, &entry(root, |found| found.kind == Kind::File && found.size == 0)),
+        "files-damaged",
+    ),
+    case(
+        "a link of a layer is gone",
+        ROOT,
+        |root| remove(root, &entry(root, |found| found.kind == Kind::Symlink)),
+        "files-damaged",
+    ),
+    case(
+        "a folder of a layer is a file",
+        ROOT,
+        |root| {
+            let folder = entry(root, |found| found.kind == Kind::Dir);
+            put(root, &folder, b"");
+        },
+        "files-damaged",
+    )
+    .also(&["layer-damaged"]),
+    case(
         "a layer was being removed",
         ROOT,
         |root| {
@@ -145,6 +167,22 @@ const APP: &str = "registry.example.com:5000/team/app:v3";
 
 fn other() -> String {
     format!("sha256:{}", "ab".repeat(32))
+}
+
+/// Returns the first entry of any layer of an image that is such.
+fn entry(root: &Root, is_such: fn(&Metadata) -> bool) -> String {
+    let mut first = None;
+    for chain_id in chain(root, LEAF) {
+        let files = folder(root, chain_id, "diff");
+        walk(&**root, path(&files), &mut |at: TreePath<'_>, entry| {
+            if first.is_none() && is_such(&entry.metadata) {
+                first = Some(String::from_utf8_lossy(at.as_bytes()).into_owned());
+            }
+            Ok(true)
+        })
+        .expect("a folder");
+    }
+    first.expect("the layers have one")
 }
 
 /// Returns the largest file of the topmost layer of an image.

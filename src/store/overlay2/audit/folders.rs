@@ -71,7 +71,7 @@ impl Auditor<'_> {
                 self.add(&mut nodes, init, Owner::Init(&here.container), parent);
             }
         }
-        self.audit.count("driver folders", nodes.len());
+        self.audit.count("driver-folders", nodes.len());
         self.check_nodes(&nodes);
         let spoken_for = odd.values().map(|entry| entry.cache_id.as_bytes().to_vec());
         let mut known: HashSet<Vec<u8>> = spoken_for.collect();

@@ -14,7 +14,7 @@ impl Auditor<'_> {
     pub(super) fn check_mounts(&mut self) -> Result<()> {
         let (here, folder) = (self.here, self.here.layout.mounts());
         let names = optional(here.tree.names(folder.as_path()))?.unwrap_or_default();
-        self.audit.count("container layers", names.len());
+        self.audit.count("container-layers", names.len());
         let read = many(&names, |name| {
             let container = String::from_utf8_lossy(name).into_owned();
             let mount = mounts::read(here.tree, here.layout, &container);

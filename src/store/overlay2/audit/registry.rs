@@ -19,7 +19,7 @@ impl Auditor<'_> {
         let (here, stray) = (self.here, "no digest has this name");
         let blobs = self.digests(&here.layout.diffs(), "registry-stray", stray)?;
         let layers = self.digests(&here.layout.places(), "registry-stray", stray)?;
-        self.audit.count("registry notes", blobs.len().saturating_add(layers.len()));
+        self.audit.count("registry-notes", blobs.len().saturating_add(layers.len()));
         let diffs = many(&blobs, |blob| {
             let file = here.layout.diff_of(BlobId(*blob));
             let bytes = read_within(here.tree, file.as_path(), LIMIT)?;

@@ -43,7 +43,7 @@ impl Auditor<'_> {
     fn unused_links(&mut self, here: &HashSet<Vec<u8>>) -> Result<()> {
         let (tree, links) = (self.here.tree, self.here.layout.links());
         let names = optional(tree.names(links.as_path()))?.unwrap_or_default();
-        self.audit.count("short names", names.len());
+        self.audit.count("short-names", names.len());
         let leads = many(&names, |name| {
             let target = tree.read_link(links.as_path().child(name)?.as_path()).ok()?;
             parse_target(&target).ok().map(<[u8]>::to_vec)

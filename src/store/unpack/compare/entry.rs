@@ -126,7 +126,7 @@ impl Compare<'_> {
     }
 
     fn open(&mut self, path: TreePath<'_>, found: &Metadata, member: &Member<'_>) {
-        if found.size == 0 {
+        if found.size == 0 || !self.reads_files {
             return;
         }
         match self.tree.open(self.at(path).as_path()) {

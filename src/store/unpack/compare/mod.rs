@@ -41,6 +41,7 @@ pub struct Compare<'a> {
     /// Files of the tar that have several names in the tree, with the name each was first seen by.
     linked: HashMap<u64, u64>,
     file: Option<(Content<'a>, TreePathBuf)>,
+    reads_files: bool,
     found: Found,
     /// The tar says something twice or takes it back, has holes in files, or what is passed over is
     /// there: nothing differs, but it is not said of the folder that it is the same to the last bit.
@@ -68,11 +69,18 @@ impl<'a> Compare<'a> {
             seen: HashSet::new(),
             linked: HashMap::new(),
             file: None,
+            reads_files: true,
             found: Found::default(),
             is_odd: false,
             is_replaced: false,
             incomplete: None,
         }
+    }
+
+    /// Leaves out the bytes of files: the tar is put together from them, so they are its own.
+    #[must_use]
+    pub fn without_content(self) -> Self {
+        Self { reads_files: false, ..self }
     }
 
     /// Returns what differs, once the tar is read.
