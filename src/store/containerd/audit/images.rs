@@ -29,6 +29,7 @@ impl Auditor<'_> {
     pub(super) fn check_images(&mut self, own: &Space<'_>) {
         for image in own.images.iter().filter(|image| !image.has_target) {
             let what = format!("image {} points at nothing", shown(image.name));
+            // Docker 28.5 answers every list with `unable to read target bucket`.
             let remedy = "Docker cannot list any image as long as it is there; remove it";
             self.lost.all.get_or_insert_with(|| "containerd cannot list its images".to_owned());
             self.note_meta("image-without-target", Severity::WouldNotLoad, what, remedy);
@@ -146,7 +147,8 @@ impl Auditor<'_> {
         }
     }
 
-    /// What an image needs and containerd does not know of is gone soon after it starts.
+    /// What an image needs and containerd does not know of is gone soon after it starts: of an image whose
+    /// manifest had lost its labels, Docker 28.5 had no config left to run.
     fn check_kept(&mut self, image: &Image, kept: &Kept<'_>, own: &Space<'_>) {
         let (store, mut needed) = (self.store, BTreeSet::new());
         let mut dropped = BTreeSet::new();
@@ -227,16 +229,21 @@ impl Auditor<'_> {
     pub(super) fn check_containers(&mut self, own: &Space<'_>, backend: Option<&Backend<'_>>) {
         let store = self.store;
         for container in &store.inventory.containers {
-            let fails = self.check_container(container, own, backend);
-            let fails = self.lost.all.clone().or(fails);
+            let unlisted = self.why_unlisted(container, own, backend);
+            let silently = unlisted.is_some() && self.lost.all.is_none();
+            let fails = self.lost.all.clone().or(unlisted).or_else(|| {
+                let is_sound = self.is_sound(&container.id);
+                (!is_sound).then(|| "something that it stands on is gone".to_owned())
+            });
             let (id, names) = (container.id.clone(), vec![container.name.clone()]);
-            self.audit.starts.push(Start { container: true, id, names, fails, silently: false });
+            self.audit.starts.push(Start { container: true, id, names, fails, silently });
         }
     }
 
-    /// A container is restored without its files unless both its snapshot and its lease are there: Docker
-    /// lists it then, and cannot start it.
-    fn check_container(
+    /// Unless the snapshot of a container and its lease are there, dockerd does not list it, and says so in
+    /// its log alone: `failed to load container mount` (moby v28 daemon/daemon.go restore,
+    /// daemon/containerd/image_snapshot.go GetLayerByID; 28.5 did so without the lease).
+    fn why_unlisted(
         &mut self,
         container: &Container,
         own: &Space<'_>,
@@ -260,11 +267,8 @@ impl Auditor<'_> {
             return Some("its lease is gone, and so will be what it wrote".to_owned());
         }
         let is_there = |name: &[u8]| backend.is_some_and(|all| all.snapshots.contains_key(name));
-        if !said.name.is_some_and(is_there) {
-            return Some("the snapshotter does not know its snapshot".to_owned());
-        }
-        let is_sound = self.is_sound(&container.id);
-        (!is_sound).then(|| "something that it stands on is gone".to_owned())
+        let is_known = said.name.is_some_and(is_there);
+        (!is_known).then(|| "the snapshotter does not know its snapshot".to_owned())
     }
 }
 

@@ -15,13 +15,10 @@ pub(in crate::store::containerd) fn pieces(store: &Containerd) -> Vec<Piece> {
     let files = files.into_iter().filter(|file| file.metadata.kind == Kind::File);
     let sizes: HashMap<Vec<u8>, u64> = files.map(|file| (file.name, file.metadata.size)).collect();
     let is_whole = |blob: &BlobId, size| sizes.get(blob.hex().as_bytes()) == Some(&size);
-    let here: HashMap<BlobId, u64> = store
-        .records
-        .blobs
-        .iter()
-        .map(|(blob, said)| (*blob, said.size))
-        .filter(|(blob, size)| is_whole(blob, *size))
-        .collect();
+    let own = store.records.blobs.iter().map(|(blob, said)| (*blob, said.size));
+    let others = store.records.others.iter().map(|(blob, size)| (*blob, *size));
+    let here: HashMap<BlobId, u64> =
+        others.chain(own).filter(|(blob, size)| is_whole(blob, *size)).collect();
     let mut layers: Vec<_> = store.layers.iter().collect();
     // The unpacked ones first: a blob that is checked with one of them need not be read again.
     layers.sort_unstable_by_key(|(chain_id, at)| (at.folder.is_none(), **chain_id));
