@@ -126,9 +126,8 @@ pub(crate) const CASES: &[Case] = &[
             let folder = entry(root, |found| found.kind == Kind::Dir);
             put(root, &folder, b"");
         },
-        "files-damaged",
-    )
-    .also(&["layer-damaged"]),
+        "layer-damaged",
+    ),
     case(
         "a layer was being removed",
         ROOT,
