@@ -13,6 +13,8 @@
 mod committed;
 #[path = "daemons/containers.rs"]
 mod containers;
+#[path = "daemons/damaged.rs"]
+mod damaged;
 #[path = "daemons/exported.rs"]
 mod exported;
 #[path = "daemons/imported.rs"]

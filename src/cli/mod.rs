@@ -39,6 +39,7 @@ mod spelled;
 mod status;
 mod take;
 pub mod ui;
+mod verify;
 mod volumes;
 
 use std::ffi::OsString;
@@ -123,6 +124,7 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Apply(args) => apply::run(args, ui, ops),
         Verb::Run(args) => run::run(args, ui, ops),
         Verb::Volumes(args) => volumes::run(args, ui, ops),
+        Verb::Verify(args) => verify::run(args, ui, ops),
         Verb::Completions(args) => completions::run(args, ui),
     };
     let flushed = ui.flush();

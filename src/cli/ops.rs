@@ -14,6 +14,7 @@ use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::ps::ContainerRow;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
+use crate::cli::rows::verify::VerifyReport;
 use crate::cli::rows::volumes::{VolumeRow, VolumesCarried};
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::cli::spelled;
@@ -286,6 +287,17 @@ pub struct ImportVolume {
     pub importing: Importing,
 }
 
+/// What to verify.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyRequest {
+    /// Where it is.
+    pub at: Where,
+    /// Whether content is left out.
+    pub quick: bool,
+    /// How many layers to read at once; none for as many as there are cores.
+    pub jobs: Option<NonZeroUsize>,
+}
+
 /// What the verbs ask of the library.
 pub trait Ops {
     /// Reads what is at `at` and which store each daemon will choose.
@@ -319,6 +331,9 @@ pub trait Ops {
 
     /// Reads the volumes at `at`; with `sizes`, every file of them is looked at.
     fn volumes(&self, at: &Where, sizes: bool) -> Result<Volumes>;
+
+    /// Holds all that is at a place against itself, and content against its digests.
+    fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifyReport>;
 
     /// Writes the files of volumes elsewhere.
     fn export_volumes(

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cli::ops::{
     Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
-    MigrateRequest, Prepared, RecipeRequest, See, Volumes, Where,
+    MigrateRequest, Prepared, RecipeRequest, See, VerifyRequest, Volumes, Where,
 };
 
 use crate::cli::rows::diff::ChangeRow;
@@ -9,6 +9,7 @@ use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
+use crate::cli::rows::verify::VerifyReport;
 use crate::cli::rows::volumes::{CarriedRow, VolumesCarried};
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
@@ -89,6 +90,13 @@ impl Ops for Sample {
         Ok(Volumes { rows, findings: self.findings() })
     }
 
+    fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifyReport> {
+        progress.start(10, 1);
+        let findings = self.findings();
+        let bytes = if request.quick { 0 } else { 10 };
+        Ok(VerifyReport { findings, bytes, ..VerifyReport::default() })
+    }
+
     fn export_volumes(
         &self,
         request: &ExportVolumes,
@@ -161,6 +169,8 @@ fn every_verb_speaks_json_on_stdout_and_nothing_else() {
         "inspect vol1 --json",
         "migrate --to containerd -n --json",
         "volumes --json",
+        "verify --json",
+        "verify a b --quick --json",
         "volumes export db -o x.tar --json",
         "volumes import x db --root y -n --json",
     ] {
@@ -182,6 +192,19 @@ fn data_goes_to_stdout_and_findings_to_stderr() {
         err,
         "would not load[layer-without-image]: no image uses this layer\n  at /d/overlay2/9c\n"
     );
+}
+
+#[test]
+fn a_report_of_what_is_wrong_is_the_answer_and_the_exit_code() {
+    let (exit, out, err) = tranship("verify", &Sample { finding: true });
+    assert_eq!((exit, err.as_str()), (Exit::Findings, ""));
+    assert!(out.starts_with("Would not load\n  layer-without-image: no image"), "{out}");
+    assert!(out.contains("1 thing is wrong."), "{out}");
+    let (exit, out, _) = tranship("verify --quick -q", &Sample::default());
+    assert_eq!((exit, out.as_str()), (Exit::Done, ""));
+    let (_, out, _) = tranship("verify a b --json", &Sample::default());
+    let report: VerifyReport = serde_json::from_str(&out).expect("a report");
+    assert_eq!(report.bytes, 20, "of both");
 }
 
 #[test]

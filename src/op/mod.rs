@@ -8,4 +8,5 @@ pub mod look;
 pub mod migrate;
 pub mod recipe;
 pub mod transfer;
+pub mod verify;
 pub mod volumes;

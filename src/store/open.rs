@@ -58,6 +58,10 @@ pub struct Stores {
     pub findings: Vec<Finding>,
 }
 
+/// What follows from a bolt file that cannot be read, and what to do.
+const UNREADABLE: &str = "containerd does not start with it, and no image or container of this store \
+                          loads; put a copy of the file back from a backup of the whole root";
+
 type Originals = BTreeMap<ConfigId, Vec<BlobId>>;
 
 /// Opens all stores of a data root, and a containerd root that is elsewhere.
@@ -129,7 +133,11 @@ impl Stores {
             Err(error) if error.is_missing() => return,
             Err(error) => {
                 let code = "store-unreadable";
-                self.findings.push(Finding::of(code, Severity::WouldNotLoad, &error));
+                let mut finding = Finding::of(code, Severity::WouldNotLoad, &error);
+                if finding.remedy.is_empty() {
+                    finding.remedy = UNREADABLE.to_owned();
+                }
+                self.findings.push(finding);
                 None
             }
         };

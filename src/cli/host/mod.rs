@@ -9,18 +9,20 @@ mod ps;
 mod recipe;
 mod status;
 mod undo;
+mod verify;
 pub(crate) mod volumes;
 
 use serde_json::Value;
 
 use crate::cli::ops::{
     Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
-    MigrateRequest, Ops, Prepared, RecipeRequest, See, Volumes, Where,
+    MigrateRequest, Ops, Prepared, RecipeRequest, See, VerifyRequest, Volumes, Where,
 };
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
+use crate::cli::rows::verify::VerifyReport;
 use crate::cli::rows::volumes::VolumesCarried;
 use crate::error::Result;
 use crate::format::docker::log::Record;
@@ -80,6 +82,10 @@ impl Ops for Host {
 
     fn volumes(&self, at: &Where, sizes: bool) -> Result<Volumes> {
         volumes::rows(&survey(at)?, sizes)
+    }
+
+    fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifyReport> {
+        verify::rows(request, progress)
     }
 
     fn export_volumes(

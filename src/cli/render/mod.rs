@@ -17,6 +17,7 @@ pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod undo;
 pub(crate) mod units;
+pub(crate) mod verify;
 pub(crate) mod volumes;
 
 /// How wide to set text.

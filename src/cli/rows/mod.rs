@@ -16,6 +16,7 @@ pub mod recipe;
 pub mod run;
 pub mod status;
 pub mod undo;
+pub mod verify;
 pub mod volumes;
 
 pub use crate::model::{Severity, StoreKind};
@@ -87,6 +88,7 @@ mod tests {
         assert_schema::<ps::ContainerList>("ps.json", include_str!("../schema/ps.json"));
         assert_schema::<recipe::RecipeList>("recipe.json", include_str!("../schema/recipe.json"));
         assert_schema::<run::JobReports>("run.json", include_str!("../schema/run.json"));
+        assert_schema::<verify::VerifyReport>("verify.json", include_str!("../schema/verify.json"));
         assert_schema::<undo::UndoReport>("undo.json", include_str!("../schema/undo.json"));
     }
 }
