@@ -21,6 +21,7 @@ mod logs;
 mod moves;
 mod pairs;
 mod rebuilt;
+mod replay;
 mod stopped;
 mod support;
 mod taken_out;
