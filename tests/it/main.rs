@@ -10,6 +10,7 @@ mod classic;
 mod commit;
 mod containers;
 mod crash;
+mod crashes;
 mod diff;
 mod full_disk;
 mod host;
