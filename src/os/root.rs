@@ -225,11 +225,20 @@ impl Root {
         Ok((bytes.len() - start) as u64 <= limit)
     }
 
-    /// Opens a regular file for reading and writing.
+    /// Opens a regular file for reading and writing; for reading alone on a file system that nobody can
+    /// write to.
     pub fn open_to_change(&self, path: &[u8]) -> io::Result<File> {
         let (dir, name) = self.parent(path)?;
-        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(&dir, name, flags, Mode::empty())?))
+        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = match rustix::fs::openat(&dir, name, flags | OFlags::RDWR, Mode::empty()) {
+            Err(Errno::ROFS) => open_untraced(&dir, name, flags | OFlags::RDONLY),
+            answer => answer,
+        };
+        let file = File::from(fd.map_err(explained)?);
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("not a regular file")),
+        }
     }
 
     /// Returns where a symbolic link points.
