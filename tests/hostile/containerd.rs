@@ -66,7 +66,8 @@ fn databases() {
 }
 
 #[test]
-fn what_the_databases_say() {
+#[ignore = "long: minutes"]
+fn long_what_the_databases_say() {
     const CASES: &[(&str, Harm)] = &[
         ("snapshots are their own parents", |place| parents(place, |names, n| names[n].clone())),
         ("snapshots are each other's parents", |place| {

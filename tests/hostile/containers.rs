@@ -10,7 +10,8 @@ use crate::{Harm, all_hold};
 const WHY: &str = "the test's own folder";
 
 #[test]
-fn paths_of_containers_that_lead_out() {
+#[ignore = "long: minutes"]
+fn long_paths_of_containers_that_lead_out() {
     const CASES: &[(&str, Harm)] = &[
         ("logs are elsewhere", |place| paths(place, place.outside().join("shadow").to_str())),
         ("logs are in /etc", |place| paths(place, Some("/etc/shadow"))),

@@ -70,7 +70,8 @@ fn turn(path: &Path, outside: &Path, number: usize) {
 }
 
 #[test]
-fn folders_and_files_that_become_something_else() {
+#[ignore = "long: minutes"]
+fn long_folders_and_files_that_become_something_else() {
     let wrong = while_it_changes(Base::Classic, |place, number| {
         let layers = place.unpacked();
         let layer = &layers[(number / 4) % layers.len()];
@@ -81,7 +82,8 @@ fn folders_and_files_that_become_something_else() {
 }
 
 #[test]
-fn blobs_that_grow_and_shrink() {
+#[ignore = "long: minutes"]
+fn long_blobs_that_grow_and_shrink() {
     let wrong = while_it_changes(Base::Containerd, |place, number| {
         let blobs = place.all_in("containerd/daemon/io.containerd.content.v1.content/blobs/sha256");
         let blob = &blobs[number % blobs.len()];
@@ -96,7 +98,8 @@ fn blobs_that_grow_and_shrink() {
 }
 
 #[test]
-fn layers_that_grow_and_shrink() {
+#[ignore = "long: minutes"]
+fn long_layers_that_grow_and_shrink() {
     let wrong = while_it_changes(Base::Classic, |place, number| {
         for layer in place.unpacked() {
             let file = layer.join("diff/grows");

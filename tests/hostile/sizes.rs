@@ -20,7 +20,8 @@ const WHY: &str = "the test's own folder";
 const GIB: u64 = 1 << 30;
 
 #[test]
-fn files_that_are_too_large() {
+#[ignore = "long: minutes"]
+fn long_files_that_are_too_large() {
     const CASES: &[(&str, Harm)] = &[
         ("1 GiB of names", |place| sparse(&place.path("image/overlay2/repositories.json"), GIB)),
         ("documents of 1 GiB", large_documents),
@@ -37,7 +38,8 @@ fn files_that_are_too_large() {
 }
 
 #[test]
-fn numbers_that_are_too_large() {
+#[ignore = "long: minutes"]
+fn long_numbers_that_are_too_large() {
     const CASES: &[(&str, Harm)] = &[
         ("layers of 2^63 - 1 bytes", |place| sizes(place, "9223372036854775807")),
         ("layers of less than nothing", |place| sizes(place, "-9223372036854775808")),
@@ -49,7 +51,8 @@ fn numbers_that_are_too_large() {
 }
 
 #[test]
-fn what_is_nested_too_deep() {
+#[ignore = "long: minutes"]
+fn long_what_is_nested_too_deep() {
     const CASES: &[(&str, Harm)] = &[
         ("documents a million deep", deep_documents),
         ("folders deeper than a path can name", deep_folders),
