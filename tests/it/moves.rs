@@ -391,14 +391,61 @@ fn some_stay_and_say_why() {
     assert_eq!(blanket.stays[0].what, "7 containers (auto, bare, db, dead, odd, orphan, web)");
 }
 
+/// One of so many operations is looked at, before the last ones: layers are put first, and have crash
+/// tests of their own.
+const SAMPLE: usize = 5;
+
 #[test]
 fn a_crash_leaves_each_whole_in_the_store_its_config_names() {
+    crashes(SAMPLE);
+}
+
+#[test]
+#[ignore = "long: minutes"]
+fn long_a_crash_at_any_operation_leaves_each_whole() {
+    crashes(1);
+}
+
+fn crashes(step: usize) {
     for (base, from) in [
         (root(), StoreKind::Classic),
         (there_and_back(StoreKind::Classic), StoreKind::Containerd),
         (there_and_back(StoreKind::Containerd), StoreKind::Classic),
     ] {
-        Crashes::of(base, from).everywhere();
+        Crashes::of(base, from).everywhere(step);
+    }
+}
+
+#[test]
+fn an_undo_that_dies_is_ended_by_the_next() {
+    let base = root();
+    let configs = |tree: &Memory| {
+        ["web", "db", "orphan"].map(|name| {
+            let file = format!("containers/{}/config.v2.json", container_id(name));
+            read(tree, path(&file)).expect("it is there")
+        })
+    };
+    let (there, _, _) = moved(&base, StoreKind::Classic);
+    let (old, new) = (configs(&base), configs(&there));
+    let whole = FaultSink::new(there.clone(), Fault::Never);
+    undo(&whole, &|_, _| true).expect("a journal");
+    assert_eq!(configs(&whole.after(Cut::Synced)), old, "all is durable at the end");
+    for n in 1..=whole.log().len() {
+        let dead = FaultSink::new(there.clone(), Fault::Dies(n));
+        undo(&dead, &|_, _| true).expect_err("it dies");
+        for cut in CUTS {
+            let tree = dead.after(cut);
+            look(&tree).expect("each is whole in its store");
+            for (number, config) in configs(&tree).into_iter().enumerate() {
+                let known = config == old[number] || config == new[number];
+                assert!(known, "operation {n}, {cut:?}: another config");
+            }
+            let ended = undo(&tree, &|_, _| true).expect("what is left can be read");
+            assert_eq!(configs(&tree), old, "operation {n}, {cut:?}: {ended:?}");
+            let left =
+                listing(&tree, path("containers")).into_iter().find(|l| l.contains("tranship"));
+            assert_eq!(left, None, "operation {n}, {cut:?}");
+        }
     }
 }
 
@@ -430,10 +477,9 @@ impl Crashes {
         dying
     }
 
-    fn everywhere(&self) {
-        // Layers are put first, and have crash tests of their own.
+    fn everywhere(&self, step: usize) {
         let last = self.operations.saturating_sub(LAST);
-        let all = (1..=self.operations).into_par_iter().filter(|n| *n > last || n % 5 == 0);
+        let all = (1..=self.operations).into_par_iter().filter(|n| *n > last || n % step == 0);
         let wrong: Vec<String> = all.flat_map_iter(|n| self.at(n)).collect();
         nothing_is(&wrong);
     }

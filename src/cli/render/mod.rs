@@ -5,6 +5,7 @@ pub(crate) mod diff;
 pub(crate) mod error;
 pub(crate) mod findings;
 pub(crate) mod images;
+pub(crate) mod json;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod migrate;
