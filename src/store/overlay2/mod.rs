@@ -3,6 +3,7 @@
 mod images;
 mod layers;
 mod layout;
+mod mend;
 mod mounts;
 mod piece;
 mod read;
@@ -10,6 +11,7 @@ mod readers;
 mod tarball;
 mod write;
 
+pub use mend::mends;
 pub use read::Overlay2;
 pub use write::Writer;
 
