@@ -11,4 +11,5 @@ pub mod recipe;
 pub mod repair;
 pub mod transfer;
 pub mod undo;
+pub mod verify;
 pub mod volumes;

@@ -1,5 +1,6 @@
 //! The classic store of the overlay2 graph driver.
 
+mod audit;
 mod images;
 mod layers;
 mod layout;
