@@ -179,9 +179,8 @@ impl Stores {
 /// # Errors
 /// Where not even the folders can be read.
 pub fn mends(store: &StoreHere, own: Option<&Arc<dyn Source>>, help: &Help<'_>) -> Result<Mending> {
-    let _ = own;
     match store.kind {
-        StoreKind::Classic => overlay2::mends(&store.tree, &store.driver, help),
+        StoreKind::Classic => overlay2::mends(&store.tree, &store.driver, own, help),
         StoreKind::Containerd | StoreKind::Layout | StoreKind::Archive => Ok(Mending::default()),
     }
 }

@@ -8,13 +8,17 @@
 
 mod classic;
 mod containers;
+#[path = "../it/support/fault.rs"]
+#[allow(dead_code, reason = "other tests let it fail in more ways")]
+mod fault;
+mod mended;
 mod scenery;
 mod sound;
 mod volumes;
 
 use std::collections::BTreeSet;
 
-use scenery::{Root, root, verified};
+pub(crate) use scenery::{Root, root, verified};
 use tranship::model::Severity;
 use tranship::tree::many;
 

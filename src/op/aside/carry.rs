@@ -34,7 +34,7 @@ pub(super) struct Lying<'a> {
 
 impl Lying<'_> {
     pub(super) fn has_new(&self) -> Result<bool> {
-        self.is(self.paths.new(self.step.k).as_path())
+        self.is(self.paths.ready(self.step.k).as_path())
     }
 
     pub(super) fn has_old(&self) -> Result<bool> {
@@ -112,7 +112,7 @@ impl Moving<'_> {
             }
         }
         if is_put {
-            self.sink.rename(self.paths.new(self.step.k).as_path(), at)?;
+            self.sink.rename(self.paths.ready(self.step.k).as_path(), at)?;
         }
         Ok(true)
     }

@@ -190,7 +190,7 @@ impl Paths {
         at(format!("{QUARANTINE}/{}/old", self.number))
     }
 
-    pub(super) fn new(&self, k: usize) -> TreePathBuf {
+    pub(super) fn ready(&self, k: usize) -> TreePathBuf {
         at(format!("{QUARANTINE}/{}/new/{k}", self.number))
     }
 

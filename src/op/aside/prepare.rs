@@ -37,7 +37,7 @@ pub(super) fn prepare(
             }
             Err(error) => {
                 for k in first..=ready.next {
-                    sink.remove(ready.paths.new(k).as_path())?;
+                    sink.remove(ready.paths.ready(k).as_path())?;
                 }
                 ready.taken.truncate(taken);
                 ends.push(End::Failed(error));
@@ -154,7 +154,7 @@ impl Ready<'_> {
     }
 
     fn put(&self, content: &Content, to: &Attributes, progress: &dyn Progress) -> Result<Print> {
-        let (sink, new) = (self.sink, self.paths.new(self.next));
+        let (sink, new) = (self.sink, self.paths.ready(self.next));
         let new = new.as_path();
         match content {
             Content::Bytes(bytes) => {

@@ -74,7 +74,8 @@ impl Lying<'_> {
             None => Ok(false),
         };
         if optional(tree.stat(at.as_path()))?.is_some() {
-            return Ok(is(put)? && !(had.is_some() && !self.has_old()?) || is(had)?);
+            let is_whole = had.is_none() || self.has_old()?;
+            return Ok(is_whole && is(put)? || is(had)?);
         }
         Ok(match (put, had) {
             // Between two renames, undone, or not done yet.
@@ -96,7 +97,7 @@ impl Moving<'_> {
     /// Undoes the step, unless it is not done or undone already.
     fn go_back(&self) -> Result<()> {
         let (sink, at, lying) = (self.sink, self.step.at.as_path(), self.lying());
-        let [new, old] = [self.paths.new(self.step.k), self.paths.old(self.step.k)];
+        let [new, old] = [self.paths.ready(self.step.k), self.paths.old(self.step.k)];
         if !lying.is_there()? {
             // It was taken away already, perhaps with the folder that it was put into.
         } else if !lying.may_go_back()? {
