@@ -5,6 +5,10 @@ use crate::cli::render::undo::containers;
 use crate::cli::render::units;
 use crate::cli::rows::repair::{MendOutcome, MovedRow, NotedRow, Repair, RunList, RunRow, Undone};
 
+/// More of one sort in a row are not all shown.
+const MOST: usize = 8;
+const SHOWN: usize = 3;
+
 /// Returns what will be done, and what cannot.
 pub(crate) fn plan(rows: &Repair, width: usize) -> String {
     let mut out = String::new();
@@ -22,9 +26,16 @@ pub(crate) fn plan(rows: &Repair, width: usize) -> String {
         let things = count(mends, "thing");
         out += &format!("{things} to set right in {}, {bytes} to write:\n", printable(&rows.root));
     }
-    for mend in &rows.mends {
-        out += &damage(&mend.code, &mend.place, &mend.what, width);
-        out += &item("will", &mend.how, width);
+    for same in rows.mends.chunk_by(|one, next| one.code == next.code) {
+        let shown = if same.len() > MOST { SHOWN } else { same.len() };
+        for mend in same.iter().take(shown) {
+            out += &damage(&mend.code, &mend.place, &mend.what, width);
+            out += &item("will", &mend.how, width);
+        }
+        if let Some(first) = same.first().filter(|_| same.len() > shown) {
+            let more = same.len() - shown;
+            out += &format!("  {}: {more} more; --json lists all\n", printable(&first.code));
+        }
     }
     if !rows.unmendable.is_empty() {
         let things = count(rows.unmendable.len() as u64, "thing");

@@ -104,6 +104,9 @@ impl Ready<'_> {
         if gone {
             return Ok(None);
         }
+        if !matches!(change, Change::Remove { .. }) {
+            self.needs_folder(at)?;
+        }
         self.taken.push((at.to_owned(), is_folder));
         let had = Print::of(tree, at)?;
         let put = match change {
@@ -116,6 +119,17 @@ impl Ready<'_> {
         let k = self.next;
         self.next += 1;
         Ok(Some(Step { k, at: at.to_owned(), put, had, settle: false, left: false }))
+    }
+
+    /// What is put comes into a folder that is there, or that is made by an earlier change.
+    fn needs_folder(&self, at: TreePath<'_>) -> Result<()> {
+        let folder = at.split_last().map_or(TreePath::ROOT, |(folder, _)| folder);
+        let is_made = self.taken.iter().any(|(made, holds)| *holds && made.as_path() == folder);
+        match optional(self.sink.tree().stat(folder))? {
+            Some(found) if found.kind == Kind::Dir => Ok(()),
+            _ if folder.is_root() || is_made => Ok(()),
+            _ => Err(Error::missing(self.sink.tree().place(folder), "there is no such folder")),
+        }
     }
 
     /// Two changes of one thing would each undo what the other needs.

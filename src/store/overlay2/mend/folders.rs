@@ -70,11 +70,14 @@ impl Mender<'_> {
 
     fn mend_links(&mut self, nodes: &Nodes) -> Result<()> {
         let mut taken: BTreeSet<Link> = self.links.keys().copied().collect();
-        let there: Vec<String> =
-            nodes.keys().filter(|id| self.folders.contains_key(*id)).cloned().collect();
+        // Folders of nobody may be the builder's, and have short names too.
+        let there: Vec<String> = self.folders.keys().cloned().collect();
         for id in there {
             let file = self.in_folder(&id, "link");
             let own = self.folders.get(&id).and_then(|folder| folder.link);
+            if own.is_none() && !nodes.contains_key(&id) {
+                continue;
+            }
             let link = own
                 .or_else(|| self.named_by_others(&id, nodes))
                 .or_else(|| links(&id).find(|link| !taken.contains(link)));
@@ -91,6 +94,7 @@ impl Mender<'_> {
                 (Some(_), Some(found)) if *found == target => continue,
                 (None, _) => ("link-unreadable", "its short name cannot be read"),
                 (Some(_), None) => ("link-missing", "its short name leads nowhere"),
+                (Some(_), Some(_)) if !nodes.contains_key(&id) => continue,
                 (Some(_), Some(_)) => ("link-misled", "its short name leads elsewhere"),
             };
             if leads.as_ref() != Some(&target) {

@@ -98,6 +98,7 @@ pub fn mends(
     }
     mender.mend_names()?;
     mender.stale()?;
+    mender.make_ground();
     Ok(mender.found)
 }
 
@@ -123,6 +124,39 @@ impl Mender<'_> {
     ) {
         let (place, what, missing) = (self.tree.place(at), what.into(), missing.into());
         self.found.unmendable.push(Unmendable { code, place, what, missing });
+    }
+
+    /// Makes the folders first that something is to be put into and that are gone too.
+    fn make_ground(&mut self) {
+        let changes = || self.found.mends.iter().flat_map(|mend| &mend.changes);
+        let removed = |change: &&Change| matches!(change, Change::Remove { .. });
+        let all: BTreeSet<TreePathBuf> =
+            changes().filter_map(Change::at).map(TreePath::to_owned).collect();
+        let mut missing = BTreeSet::new();
+        for change in changes().filter(|change| !removed(change)) {
+            let mut next = change.at().and_then(TreePath::split_last);
+            while let Some((folder, _)) = next.filter(|(folder, _)| !folder.is_root()) {
+                if self.tree.stat(folder).is_err() && !all.contains(&folder.to_owned()) {
+                    missing.insert(folder.to_owned());
+                }
+                next = folder.split_last();
+            }
+        }
+        let known = self.layout.folders();
+        for folder in missing.into_iter().rev() {
+            let mode = known.iter().find(|(known, _)| *known == folder).map_or(0o755, |(_, m)| *m);
+            let what = "a folder that every store has is gone".to_owned();
+            self.found.mends.insert(
+                0,
+                Mend {
+                    code: "folder-missing",
+                    place: self.tree.place(folder.as_path()),
+                    what,
+                    how: "make the folder".to_owned(),
+                    changes: vec![Change::folder(folder, mode)],
+                },
+            );
+        }
     }
 
     /// Notes the layers of an image.
