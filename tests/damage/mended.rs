@@ -261,7 +261,7 @@ fn a_repair_that_dies_is_gone_on_with() {
         let _ = work(&dead);
         // `tests/it/aside.rs` has all of them.
         let cuts = [Cut::Kill, Cut::Some(*n as u64)];
-        let wrong = cuts.into_iter().find_map(|cut| {
+        cuts.into_iter().find_map(|cut| {
             let root = Root::new(dead.after(cut));
             let going_on = aside::finish(&*root).map_err(|error| error.to_string());
             let went = going_on.and_then(|finished| match finished.is_empty() {
@@ -270,8 +270,7 @@ fn a_repair_that_dies_is_gone_on_with() {
             });
             let what = went.err().or_else(|| differ(&content(&root), &wanted));
             what.map(|what| format!("operation {n}, {cut:?}: {what}"))
-        });
-        wrong
+        })
     });
     let wrong: Vec<_> = wrong.into_iter().flatten().collect();
     assert!(wrong.is_empty(), "{} times:\n{}", wrong.len(), wrong[0]);

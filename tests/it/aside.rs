@@ -149,15 +149,16 @@ fn runs_have_numbers_and_the_last_is_undone_first() {
 
 #[test]
 fn what_somebody_has_changed_is_not_undone() {
-    let changes: [(&str, &dyn Fn(&Memory)); 5] = [
-        ("another file", &|tree| {
+    type Change = (&'static str, fn(&Memory));
+    let changes: [Change; 5] = [
+        ("another file", |tree| {
             tree.remove(path("a/x")).expect("there");
             write(tree, path("a/x"), 0o600, b"mine").expect("free");
         }),
-        ("gone", &|tree| tree.remove(path("a/n")).expect("there")),
-        ("more in a folder", &|tree| write(tree, path("a/full/2"), 0o600, b"").expect("free")),
-        ("there again", &|tree| tree.make_dir(path("a/gone"), 0o700).expect("free")),
-        ("kept no more", &|tree| {
+        ("gone", |tree| tree.remove(path("a/n")).expect("there")),
+        ("more in a folder", |tree| write(tree, path("a/full/2"), 0o600, b"").expect("free")),
+        ("there again", |tree| tree.make_dir(path("a/gone"), 0o700).expect("free")),
+        ("kept no more", |tree| {
             tree.remove(path("tranship/quarantine/1/old")).expect("there");
         }),
     ];
