@@ -19,6 +19,8 @@ mod damaged;
 mod exported;
 #[path = "daemons/imported.rs"]
 mod imported;
+#[path = "daemons/mended.rs"]
+mod mended;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

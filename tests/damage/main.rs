@@ -10,6 +10,10 @@ mod classic;
 mod containerd;
 mod containers;
 mod documented;
+#[path = "../it/support/fault.rs"]
+#[allow(dead_code, reason = "other tests let it fail in more ways")]
+mod fault;
+mod mended;
 mod scenery;
 mod sound;
 mod volumes;
@@ -17,7 +21,7 @@ mod volumes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use scenery::{Root, root, verified};
+pub(crate) use scenery::{Root, root, verified};
 use tranship::model::{Finding, Severity};
 use tranship::tree::many;
 

@@ -4,6 +4,7 @@ mod audit;
 mod images;
 mod layers;
 mod layout;
+mod mend;
 mod mounts;
 mod piece;
 mod read;
@@ -11,6 +12,7 @@ mod readers;
 mod tarball;
 mod write;
 
+pub use mend::mends;
 pub use read::Overlay2;
 pub use write::Writer;
 
