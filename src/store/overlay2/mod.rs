@@ -1,8 +1,10 @@
 //! The classic store of the overlay2 graph driver.
 
+mod audit;
 mod images;
 mod layers;
 mod layout;
+mod mend;
 mod mounts;
 mod piece;
 mod read;
@@ -10,6 +12,7 @@ mod readers;
 mod tarball;
 mod write;
 
+pub use mend::mends;
 pub use read::Overlay2;
 pub use write::Writer;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::audit::{self, Here};
 use super::images::{self, Images};
 use super::layers::{self, Entry};
 use super::layout::Layout;
@@ -17,7 +18,7 @@ use crate::format::docker::link::Link;
 use crate::format::tar_split::Entries;
 use crate::model::{Inventory, Layer, StoreKind};
 use crate::store::blob::Verified;
-use crate::store::{Document, LayerContent, Source, Writable};
+use crate::store::{Audit, Document, LayerContent, Piece, Source, Writable};
 use crate::tree::{Tree, TreePath, TreePathBuf, optional, read_within};
 
 /// The classic store of one graph driver, its inventory read.
@@ -67,6 +68,11 @@ impl Overlay2 {
         inventory.layers = layers.iter().map(layer).collect();
         Images { tree, layout: &layout, layers: &layers }.add_to(&mut inventory)?;
         Ok(Found { layout, layers, inventory })
+    }
+
+    fn here(&self) -> Here<'_> {
+        let (tree, layout) = (&*self.tree, &self.layout);
+        Here { tree, layout, layers: &self.layers, inventory: &self.inventory }
     }
 
     /// Adds containers, which the data root knows and the store does not.
@@ -141,6 +147,14 @@ impl Source for Overlay2 {
         let files = |id: &str| self.layout.files(id).unwrap_or_default();
         let (upper, init) = (files(&mount_id), init_id.as_deref().map(files));
         Ok(Writable { upper, init, below, parent })
+    }
+
+    fn audit(&self) -> Result<Audit> {
+        audit::audit(&self.here())
+    }
+
+    fn pieces(&self) -> Vec<Piece> {
+        audit::pieces(&self.here())
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {
