@@ -1,5 +1,6 @@
 //! The containerd image store, as Docker uses it.
 
+mod audit;
 mod content;
 mod journal;
 mod layout;

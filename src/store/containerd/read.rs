@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::audit;
 use super::content::{Content, LayerAt};
 use super::layout::{self, Snapshotter};
 use super::records::{Record, Records, Snapshot, records};
@@ -19,7 +20,7 @@ use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, PlatformIm
 use crate::store::blob::Verified;
 use crate::store::contents::contents;
 use crate::store::manifests::{Keeper, Manifests, document};
-use crate::store::{Contents, Document, LayerContent, PackedLayer, Source, Writable};
+use crate::store::{Audit, Contents, Document, LayerContent, PackedLayer, Piece, Source, Writable};
 use crate::tree::{Tree, TreePathBuf};
 
 /// The name of a record that keeps an image without names (moby v28
@@ -28,11 +29,11 @@ pub(super) const DANGLING_PREFIX: &str = "moby-dangling@";
 
 /// One namespace and snapshotter of a containerd root.
 pub struct Containerd {
-    tree: Arc<dyn Tree>,
-    namespace: String,
-    inventory: Inventory,
-    layers: HashMap<ChainId, LayerAt>,
-    records: Records,
+    pub(super) tree: Arc<dyn Tree>,
+    pub(super) namespace: String,
+    pub(super) inventory: Inventory,
+    pub(super) layers: HashMap<ChainId, LayerAt>,
+    pub(super) records: Records,
 }
 
 impl std::fmt::Debug for Containerd {
@@ -212,6 +213,14 @@ impl Source for Containerd {
             Some(PackedLayer { diff_id, blob, repositories: self.repositories(blob) })
         };
         Ok(image.layers.iter().zip(&read.layers).filter_map(layer).collect())
+    }
+
+    fn audit(&self) -> Result<Audit> {
+        audit::audit(self)
+    }
+
+    fn pieces(&self) -> Vec<Piece> {
+        audit::pieces(self)
     }
 
     fn has_tar(&self, chain_id: ChainId) -> bool {

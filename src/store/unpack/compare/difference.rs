@@ -206,10 +206,29 @@ impl Found {
         self.named.contains_key(path.as_bytes())
     }
 
+    /// Returns whether something was noted of what is below `path`.
+    pub(super) fn has_below(&self, path: TreePath<'_>) -> bool {
+        let inside = [path.as_bytes(), b"/"].concat();
+        self.named.keys().any(|at| at.starts_with(&inside))
+    }
+
     /// Forgets what was noted of `path` and of all below it.
     pub(super) fn forget(&mut self, path: TreePath<'_>) {
         let inside = [path.as_bytes(), b"/"].concat();
         self.named.retain(|at, _| at != path.as_bytes() && !at.starts_with(&inside));
+    }
+
+    /// Forgets what is gone below `path` in folders that are not `there` either.
+    pub(super) fn forget_missing(
+        &mut self,
+        path: TreePath<'_>,
+        there: &dyn Fn(TreePath<'_>) -> bool,
+    ) {
+        self.named.retain(|at, differs| {
+            let at = TreePath::new(at).unwrap_or(TreePath::ROOT);
+            let above = at.split_last().map_or(TreePath::ROOT, |(above, _)| above);
+            *differs != Differs::Missing || at.below(path).is_none() || there(above)
+        });
     }
 
     /// Forgets what was noted of the attributes of `path`.

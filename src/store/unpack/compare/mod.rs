@@ -187,11 +187,14 @@ impl<'a> Compare<'a> {
         let below = self.dirs.below(folder).filter(|(_, dir)| dir.is_implied);
         let implied: Vec<_> = below.map(|(path, _)| path.to_owned()).collect();
         implied.iter().for_each(|path| self.replace(path.as_path()));
+        // Those that are gone as they should be were never seen.
+        let dirs = &self.dirs;
+        self.found.forget_missing(folder, &|above| dirs.contains(above));
     }
 
     fn deleted(&mut self, path: TreePath<'_>) -> Result<()> {
         let is_known = self.seen.contains(&hash(path)) || self.dirs.contains(path);
-        if is_known {
+        if is_known || self.found.has_below(path) {
             self.replace(path);
         }
         if self.rules.marks {
