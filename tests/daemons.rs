@@ -17,6 +17,8 @@ mod containers;
 mod exported;
 #[path = "daemons/imported.rs"]
 mod imported;
+#[path = "daemons/mended_containerd.rs"]
+mod mended_containerd;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
