@@ -21,6 +21,8 @@ mod exported;
 mod imported;
 #[path = "daemons/mended.rs"]
 mod mended;
+#[path = "daemons/mended_containerd.rs"]
+mod mended_containerd;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -188,8 +188,17 @@ impl Stores {
 /// Where not even the folders can be read.
 pub fn mends(store: &StoreHere, own: Option<&Arc<dyn Source>>, help: &Help<'_>) -> Result<Mending> {
     match store.kind {
-        StoreKind::Classic => overlay2::mends(&store.tree, &store.driver, own, help),
-        StoreKind::Containerd | StoreKind::Layout | StoreKind::Archive => Ok(Mending::default()),
+        StoreKind::Classic => {
+            let mut found = overlay2::mends(&store.tree, &store.driver, own, help)?;
+            if let Some(own) = own {
+                found.add(overlay2::heals(&store.tree, &store.driver, &**own, help)?);
+            }
+            Ok(found)
+        }
+        StoreKind::Containerd => {
+            containerd::mends(&store.tree, containerd::NAMESPACE, &store.driver, help)
+        }
+        StoreKind::Layout | StoreKind::Archive => Ok(Mending::default()),
     }
 }
 

@@ -4,12 +4,14 @@ mod audit;
 mod content;
 mod journal;
 mod layout;
+mod mend;
 mod metadata;
 mod read;
 mod records;
 mod schema;
 mod write;
 
+pub use mend::mends;
 pub use read::Containerd;
 pub use write::Writer;
 

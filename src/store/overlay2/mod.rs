@@ -1,6 +1,7 @@
 //! The classic store of the overlay2 graph driver.
 
 mod audit;
+mod heal;
 mod images;
 mod layers;
 mod layout;
@@ -12,6 +13,7 @@ mod readers;
 mod tarball;
 mod write;
 
+pub use heal::heals;
 pub use mend::mends;
 pub use read::Overlay2;
 pub use write::Writer;

@@ -1,0 +1,79 @@
+//! Both bolt files, written anew.
+
+use super::super::schema;
+use super::bolt::Bolt;
+use super::{Mender, Wrong};
+use crate::error::Result;
+use crate::format::bbolt;
+use crate::store::mend::{Change, Mend, Mending};
+
+impl Mender<'_> {
+    /// Notes what is wrong with the files themselves.
+    pub(super) fn damage(&mut self) {
+        let mut notes = Vec::new();
+        for bolt in [&mut self.backend, &mut self.meta] {
+            let place = self.tree.place(bolt.path.as_path());
+            match &bolt.broken {
+                Some(error) => notes.push(format!("{place}: {error}")),
+                None if !bolt.is_there => notes.push(format!("{place} is not there")),
+                None => continue,
+            }
+            bolt.changed = true;
+        }
+        for note in notes {
+            let (what, how) =
+                ("stand in a file that containerd cannot open", "are saved into a new one");
+            self.note(what, how, note);
+        }
+    }
+
+    /// Ends the plan with the mend of the records, if any are wrong.
+    pub(super) fn records(mut self) -> Result<Mending> {
+        if !self.meta.changed && !self.backend.changed {
+            return Ok(self.out);
+        }
+        let v1 = self.meta.root.bucket_mut(schema::V1);
+        if v1.get(schema::VERSION).is_none() {
+            let version = crate::format::containerd::value::encode_varint(schema::FIRST_VERSION);
+            v1.put(schema::VERSION, version);
+        }
+        let mut changes = Vec::new();
+        // As a migration does it: what meta.db names is in metadata.db before.
+        for bolt in [&self.backend, &self.meta] {
+            if bolt.changed {
+                changes.extend([self.written(bolt)?, Change::Settle]);
+            }
+        }
+        let code = match (&self.meta.broken, &self.backend.broken) {
+            (None, None) if self.meta.is_there && self.backend.is_there => "records-wrong",
+            _ => "bolt-damaged",
+        };
+        let (what, how) = (said(&self.wrong, |wrong| wrong.what), said(&self.wrong, |w| w.how));
+        let place = self.tree.place(self.meta.path.as_path());
+        // Whatever the records name must be there before them.
+        self.out.mends.push(Mend { code, place, what, how, changes });
+        Ok(self.out)
+    }
+
+    fn written(&self, bolt: &Bolt) -> Result<Change> {
+        let place = || self.tree.place(bolt.path.as_path());
+        let bytes = bbolt::write(&bolt.root, &bolt.options).map_err(|error| error.at(place()))?;
+        bbolt::check(&bytes).map_err(|error| error.at(place()))?;
+        Ok(Change::file(bolt.path.clone(), bolt.mode, bytes))
+    }
+}
+
+/// How many things are named of one sort.
+const NAMED: usize = 3;
+
+fn said(all: &[Wrong], word: impl Fn(&Wrong) -> &'static str) -> String {
+    let one = |wrong: &Wrong| {
+        let named: Vec<_> = wrong.which.iter().take(NAMED).map(String::as_str).collect();
+        let more = match wrong.which.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("records that {} ({}{more})", word(wrong), named.join(", "))
+    };
+    all.iter().map(one).collect::<Vec<_>>().join("; ")
+}
