@@ -5,6 +5,7 @@
 
 mod audit;
 pub mod blob;
+pub mod builds;
 pub mod containerd;
 pub mod containers;
 mod contents;
@@ -20,6 +21,7 @@ pub mod overlay2;
 mod packed;
 mod progress;
 mod put;
+pub mod reclaim;
 pub mod retar;
 mod stack;
 mod step;
@@ -30,6 +32,7 @@ use std::io::BufRead;
 
 pub use audit::{Audit, Piece, Start};
 pub use progress::Progress;
+use reclaim::{Reclaim, Wanted};
 use serde::{Deserialize, Serialize};
 pub use stack::Writable;
 pub(crate) use step::of_source;
@@ -149,6 +152,15 @@ pub trait Source: Send + Sync {
     /// Returns what content there is to be held against its digests, each once.
     fn pieces(&self) -> Vec<Piece> {
         Vec::new()
+    }
+
+    /// Returns what of the store can go, of all that is `wanted`.
+    ///
+    /// # Errors
+    /// Where the store cannot be read as far as that needs. What is in doubt stays, and is no error.
+    fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
+        let _ = wanted;
+        Ok(Reclaim::default())
     }
 
     /// Returns which kind of store it is.

@@ -5,6 +5,7 @@ mod journal;
 mod layout;
 mod metadata;
 mod read;
+mod reclaim;
 mod records;
 mod schema;
 mod write;

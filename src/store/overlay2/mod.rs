@@ -7,6 +7,7 @@ mod mounts;
 mod piece;
 mod read;
 mod readers;
+mod reclaim;
 mod tarball;
 mod write;
 

@@ -17,6 +17,7 @@ use crate::format::docker::link::Link;
 use crate::format::tar_split::Entries;
 use crate::model::{Inventory, Layer, StoreKind};
 use crate::store::blob::Verified;
+use crate::store::reclaim::{Reclaim, Wanted};
 use crate::store::{Document, LayerContent, Source, Writable};
 use crate::tree::{Tree, TreePath, TreePathBuf, optional, read_within};
 
@@ -75,6 +76,14 @@ impl Overlay2 {
         containers: impl IntoIterator<Item = crate::model::Container>,
     ) {
         self.inventory.containers.extend(containers);
+    }
+
+    pub(super) fn files(&self) -> &dyn Tree {
+        &*self.tree
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Notes which registry documents were kept for the images; the store itself does not know.
@@ -141,6 +150,10 @@ impl Source for Overlay2 {
         let files = |id: &str| self.layout.files(id).unwrap_or_default();
         let (upper, init) = (files(&mount_id), init_id.as_deref().map(files));
         Ok(Writable { upper, init, below, parent })
+    }
+
+    fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
+        self.waste(wanted)
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {
