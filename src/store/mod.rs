@@ -43,6 +43,7 @@ use crate::error::{Error, Place, Result};
 use crate::format::oci::{Descriptor, media_type};
 use crate::model::{Finding, Image, Inventory, PlatformImage, StoreKind};
 use crate::tree::{Snapshots, Tree, TreePath, TreePathBuf, optional, path};
+use unpack::Differences;
 
 /// Returns the databases of a data root that dockerd holds open as long as it runs.
 ///
@@ -200,6 +201,16 @@ pub trait LayerContent: Send + Sync {
     /// them. Elsewhere the folder may hold another thing than the tar.
     fn tar_is_of_files(&self) -> bool {
         false
+    }
+
+    /// Reads the tar to its end, which verifies it, and names the files beside it that are not what it
+    /// unpacks to. `progress` is told of `planned` bytes.
+    ///
+    /// # Errors
+    /// A tar that cannot be had or is not the one that is wanted. Files that differ are no error.
+    fn compare(&self, planned: u64, progress: &dyn Progress) -> Result<Differences> {
+        put::drain(self.tar()?, planned, progress)?;
+        Ok(Differences::default())
     }
 }
 

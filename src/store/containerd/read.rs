@@ -164,7 +164,9 @@ impl Source for Containerd {
             Error::missing(place, format!("no image has a layer {chain_id}"))
         })?;
         let snapshotter = &self.inventory.driver;
-        Ok(Box::new(Content { tree: &*self.tree, snapshotter, at }))
+        let stack = self.records.stack(&chain_id.to_string());
+        let below = stack.iter().skip(1).filter_map(|(_, snapshot)| self.files(snapshot)).collect();
+        Ok(Box::new(Content { tree: &*self.tree, snapshotter, at, below }))
     }
 
     fn stack(&self, top: ChainId) -> Result<Vec<TreePathBuf>> {
