@@ -12,6 +12,7 @@ use crate::cli::rows::images::ImageRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::ps::ContainerRow;
+use crate::cli::rows::repair::{Repair, RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
 use crate::cli::rows::volumes::{VolumeRow, VolumesCarried};
@@ -288,6 +289,39 @@ pub struct ImportVolume {
     pub importing: Importing,
 }
 
+/// What to repair, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepairRequest {
+    /// Where the data root is.
+    pub at: Where,
+    /// Other places to take from what is missing.
+    pub from: Vec<PathBuf>,
+    /// Whether all content is read.
+    pub content: bool,
+    /// Whether only to plan.
+    pub dry_run: bool,
+}
+
+/// What to undo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UndoRequest {
+    /// Where the data root is.
+    pub at: Where,
+    /// What is meant; nothing for the newest.
+    pub which: Option<crate::op::undo::Which>,
+    /// Whether only to look.
+    pub dry_run: bool,
+}
+
+/// A repair that is planned and not begun.
+pub trait Repairing: fmt::Debug {
+    /// Returns the plan.
+    fn plan(&self) -> &Repair;
+
+    /// Carries the plan out and returns what became of it.
+    fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Repair>;
+}
+
 /// What the verbs ask of the library.
 pub trait Ops {
     /// Reads what is at `at` and which store each daemon will choose.
@@ -341,6 +375,15 @@ pub trait Ops {
 
     /// Binds the containers of the last migration at `at` to their old store again.
     fn undo(&self, at: &Where) -> Result<UndoReport>;
+
+    /// Plans a repair; unless it is a dry run, goes on first with what was interrupted.
+    fn repair(&self, request: &RepairRequest) -> Result<Box<dyn Repairing + '_>>;
+
+    /// Tells what can be undone.
+    fn runs(&self, request: &UndoRequest) -> Result<RunList>;
+
+    /// Undoes what is meant, or tells what would be undone.
+    fn undo_run(&self, request: &UndoRequest) -> Result<Undone>;
 
     /// Returns whether an export is there already, whole.
     fn is_exported(&self, request: &MigrateRequest) -> Result<bool>;

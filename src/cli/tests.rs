@@ -1,12 +1,14 @@
 use super::*;
 use crate::cli::ops::{
     Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
-    MigrateRequest, Prepared, RecipeRequest, See, Volumes, Where,
+    MigrateRequest, Prepared, RecipeRequest, RepairRequest, Repairing, See, UndoRequest, Volumes,
+    Where,
 };
 
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
+use crate::cli::rows::repair::{Repair, RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
 use crate::cli::rows::volumes::{CarriedRow, VolumesCarried};
@@ -115,8 +117,33 @@ impl Ops for Sample {
         Ok(UndoReport::default())
     }
 
+    fn repair(&self, request: &RepairRequest) -> Result<Box<dyn Repairing + '_>> {
+        Ok(Box::new(Mended(Repair { dry_run: request.dry_run, ..Repair::default() })))
+    }
+
+    fn runs(&self, _: &UndoRequest) -> Result<RunList> {
+        Ok(RunList::default())
+    }
+
+    fn undo_run(&self, request: &UndoRequest) -> Result<Undone> {
+        Ok(Undone { dry_run: request.dry_run, ..Undone::default() })
+    }
+
     fn is_exported(&self, _: &MigrateRequest) -> Result<bool> {
         Ok(false)
+    }
+}
+
+#[derive(Debug)]
+struct Mended(Repair);
+
+impl Repairing for Mended {
+    fn plan(&self) -> &Repair {
+        &self.0
+    }
+
+    fn apply(self: Box<Self>, _: &dyn Progress) -> Result<Repair> {
+        Ok(self.0)
     }
 }
 

@@ -14,6 +14,7 @@ mod documents;
 pub mod find;
 pub mod logs;
 mod manifests;
+pub mod mend;
 mod names;
 pub mod oci_layout;
 pub mod open;

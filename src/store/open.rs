@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::containerd::{self, Containerd, Writer};
 use super::docker_archive::Archive;
 use super::find::RootFound;
+use super::mend::{Help, Mending};
 use super::oci_layout::{Layout, LayoutWriter};
 use super::overlay2::{self, Overlay2};
 use super::{ImageStep, Source, Target, Writing, containers};
@@ -169,6 +170,19 @@ impl Stores {
             lock_files: super::dockerd_locks(&**root)?,
         });
         Ok(())
+    }
+}
+
+/// Returns what can be set right in a store, and what cannot. `own` is the store, if it can be read;
+/// it may have been taken out of `store`.
+///
+/// # Errors
+/// Where not even the folders can be read.
+pub fn mends(store: &StoreHere, own: Option<&Arc<dyn Source>>, help: &Help<'_>) -> Result<Mending> {
+    let _ = own;
+    match store.kind {
+        StoreKind::Classic => overlay2::mends(&store.tree, &store.driver, help),
+        StoreKind::Containerd | StoreKind::Layout | StoreKind::Archive => Ok(Mending::default()),
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at real files")]
 
 mod again;
+mod aside;
 mod bad_input;
 mod cards;
 mod carried;

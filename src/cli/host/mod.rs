@@ -7,6 +7,7 @@ mod inspect;
 mod migrate;
 mod ps;
 mod recipe;
+mod repair;
 mod status;
 mod undo;
 pub(crate) mod volumes;
@@ -15,10 +16,12 @@ use serde_json::Value;
 
 use crate::cli::ops::{
     Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
-    MigrateRequest, Ops, Prepared, RecipeRequest, See, Volumes, Where,
+    MigrateRequest, Ops, Prepared, RecipeRequest, RepairRequest, Repairing, See, UndoRequest,
+    Volumes, Where,
 };
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::diff::ChangeRow;
+use crate::cli::rows::repair::{RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
 use crate::cli::rows::volumes::VolumesCarried;
@@ -104,6 +107,18 @@ impl Ops for Host {
 
     fn undo(&self, at: &Where) -> Result<UndoReport> {
         undo::rows(at)
+    }
+
+    fn repair(&self, request: &RepairRequest) -> Result<Box<dyn Repairing + '_>> {
+        repair::prepare(request)
+    }
+
+    fn runs(&self, request: &UndoRequest) -> Result<RunList> {
+        repair::runs(request)
+    }
+
+    fn undo_run(&self, request: &UndoRequest) -> Result<Undone> {
+        repair::undo_run(request)
     }
 
     fn is_exported(&self, request: &MigrateRequest) -> Result<bool> {

@@ -13,6 +13,7 @@ pub mod plan;
 pub mod progress;
 pub mod ps;
 pub mod recipe;
+pub mod repair;
 pub mod run;
 pub mod status;
 pub mod undo;
@@ -86,6 +87,9 @@ mod tests {
         );
         assert_schema::<ps::ContainerList>("ps.json", include_str!("../schema/ps.json"));
         assert_schema::<recipe::RecipeList>("recipe.json", include_str!("../schema/recipe.json"));
+        assert_schema::<repair::Repair>("repair.json", include_str!("../schema/repair.json"));
+        assert_schema::<repair::RunList>("runs.json", include_str!("../schema/runs.json"));
+        assert_schema::<repair::Undone>("undone.json", include_str!("../schema/undone.json"));
         assert_schema::<run::JobReports>("run.json", include_str!("../schema/run.json"));
         assert_schema::<undo::UndoReport>("undo.json", include_str!("../schema/undo.json"));
     }

@@ -29,6 +29,9 @@ pub(super) const METADATA: &str = "io.containerd.metadata.v1.bolt";
 pub(super) const META_DB: &str = "io.containerd.metadata.v1.bolt/meta.db";
 pub(super) const STAGING: &str = "tranship";
 
+/// What is put aside lies in a folder of this name in ours.
+pub(super) const QUARANTINE: &str = "quarantine";
+
 /// Returns the path that `text` spells, made of constants, hex digits and names that were checked.
 pub(super) fn at(text: String) -> TreePathBuf {
     TreePathBuf::new(text.into_bytes()).unwrap_or_default()

@@ -23,7 +23,7 @@ use crate::format::raw::decode;
 use crate::model::{Container, Finding, Severity};
 use crate::tree::{Tree, TreePathBuf, optional, path, read};
 
-pub use rebind::{End, Rebound, Undone, rebind, undo};
+pub use rebind::{End, Moved, Rebound, Undone, moved, rebind, undo};
 
 /// Returns the containers of the data root `tree`, and what is wrong with others.
 ///

@@ -3,6 +3,7 @@
 mod images;
 mod layers;
 mod layout;
+mod mend;
 mod mounts;
 mod piece;
 mod read;
@@ -11,6 +12,7 @@ mod reclaim;
 mod tarball;
 mod write;
 
+pub use mend::mends;
 pub use read::Overlay2;
 pub use write::Writer;
 

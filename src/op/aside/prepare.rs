@@ -1,0 +1,183 @@
+//! What is to be put is got ready aside.
+
+use super::journal::{Journal, Note, Paths, QUARANTINE, Step, own};
+use super::print::Print;
+use super::{About, End};
+use crate::error::{Error, Result};
+use crate::store::Progress;
+use crate::store::mend::{Change, Content, Mend};
+use crate::tree::{
+    Attributes, Kind, Sink, Special, Time, TreePath, TreePathBuf, optional, path, sink_error,
+};
+
+/// Writes everything that `mends` put, and returns what is to be done with it, and which mends cannot be
+/// done.
+pub(super) fn prepare(
+    sink: &dyn Sink,
+    about: &About,
+    mends: &[Mend],
+    progress: &dyn Progress,
+) -> Result<(Journal, Vec<End>)> {
+    let paths = Paths::of(about.number);
+    make_folders(sink, &paths)?;
+    let mut ready = Ready { sink, paths, taken: Vec::new(), next: 0 };
+    let (mut journal, mut ends) = (Journal::new(about), Vec::new());
+    let bytes = mends.iter().map(Mend::bytes).fold(0, u64::saturating_add);
+    progress.start(bytes, mends.len());
+    for mend in mends {
+        if progress.cancelled() {
+            return Err(Error::refused("interrupted: nothing was changed"));
+        }
+        progress.phase(mend.code);
+        let (first, taken) = (ready.next, ready.taken.len());
+        match ready.mend(mend, progress) {
+            Ok(note) => {
+                journal.mends.push(note);
+                ends.push(End::Done);
+            }
+            Err(error) => {
+                for k in first..=ready.next {
+                    sink.remove(ready.paths.new(k).as_path())?;
+                }
+                ready.taken.truncate(taken);
+                ends.push(End::Failed(error));
+            }
+        }
+        progress.layer_done();
+    }
+    Ok((journal, ends))
+}
+
+fn make_folders(sink: &dyn Sink, paths: &Paths) -> Result<()> {
+    let inner = [paths.folder(), paths.news(), paths.olds()];
+    let outer = [path("tranship").to_owned(), path(QUARANTINE).to_owned()];
+    for folder in outer.iter().chain(&inner) {
+        if optional(sink.tree().stat(folder.as_path()))?.is_none() {
+            sink.make_dir(folder.as_path(), 0o700)?;
+            sink.finish_dir(folder.as_path(), &own(sink, 0o700)?)?;
+        }
+    }
+    Ok(())
+}
+
+struct Ready<'a> {
+    sink: &'a dyn Sink,
+    paths: Paths,
+    /// The paths that are changed, and whether others may come below them.
+    taken: Vec<(TreePathBuf, bool)>,
+    next: usize,
+}
+
+impl Ready<'_> {
+    fn mend(&mut self, mend: &Mend, progress: &dyn Progress) -> Result<Note> {
+        let (mut steps, mut settle) = (Vec::new(), false);
+        for change in &mend.changes {
+            if let Change::Settle = change {
+                settle = true;
+                continue;
+            }
+            if let Some(step) = self.change(change, progress)? {
+                steps.push(Step { settle, ..step });
+                settle = false;
+            }
+        }
+        Ok(Note {
+            code: mend.code.to_owned(),
+            place: mend.place.to_string(),
+            what: mend.what.clone(),
+            how: mend.how.clone(),
+            steps,
+        })
+    }
+
+    fn change(&mut self, change: &Change, progress: &dyn Progress) -> Result<Option<Step>> {
+        let tree = self.sink.tree();
+        let Some(at) = change.at() else { return Ok(None) };
+        let found = optional(tree.stat(at))?;
+        let is_folder = matches!(change, Change::Put { content: Content::Folder, .. });
+        let there = found.is_some_and(|found| found.kind == Kind::Dir) && is_folder;
+        let gone = found.is_none() && matches!(change, Change::Remove { .. });
+        if there {
+            return Ok(None);
+        }
+        self.may_take(at)?;
+        if gone {
+            return Ok(None);
+        }
+        self.taken.push((at.to_owned(), is_folder));
+        let had = Print::of(tree, at)?;
+        let put = match change {
+            Change::Put { content, mode, mtime, .. } => {
+                let to = self.attributes(at, *mode, *mtime)?;
+                Some(self.put(content, &to, progress)?)
+            }
+            _ => None,
+        };
+        let k = self.next;
+        self.next += 1;
+        Ok(Some(Step { k, at: at.to_owned(), put, had, settle: false, left: false }))
+    }
+
+    /// Two changes of one thing would each undo what the other needs.
+    fn may_take(&self, at: TreePath<'_>) -> Result<()> {
+        let own = at.is_root() || at.below(path("tranship")).is_some();
+        let clashes = self.taken.iter().any(|(taken, holds)| {
+            let taken = taken.as_path();
+            let inside = at.below(taken).is_some() && !(*holds && at != taken);
+            inside || taken.below(at).is_some()
+        });
+        if own || clashes {
+            let what = "two changes of one run are about this";
+            return Err(Error::refused(format!("{}: {what}", self.sink.tree().place(at)))
+                .hint("the next run does what is left"));
+        }
+        Ok(())
+    }
+
+    /// Returns what a new thing is to have: the owner and labels of what it replaces, or the owner of the
+    /// folder that it comes into.
+    fn attributes(&self, at: TreePath<'_>, mode: u16, mtime: Option<Time>) -> Result<Attributes> {
+        let tree = self.sink.tree();
+        let folder = at.split_last().map_or(TreePath::ROOT, |(folder, _)| folder);
+        let mut to = Attributes { mtime, ..Attributes::root(mode) };
+        let mut like = optional(tree.stat(at))?;
+        if like.is_some_and(|like| like.kind == Kind::File) {
+            to.xattrs = tree.xattrs(at)?;
+        }
+        let mut next = Some(folder);
+        while let (None, Some(folder)) = (like, next) {
+            like = optional(tree.stat(folder))?;
+            next = folder.split_last().map(|(above, _)| above);
+        }
+        (to.uid, to.gid) = like.map_or((0, 0), |like| (like.uid, like.gid));
+        Ok(to)
+    }
+
+    fn put(&self, content: &Content, to: &Attributes, progress: &dyn Progress) -> Result<Print> {
+        let (sink, new) = (self.sink, self.paths.new(self.next));
+        let new = new.as_path();
+        match content {
+            Content::Bytes(bytes) => {
+                let mut file = sink.create(new, to)?;
+                file.write_all(bytes).map_err(|error| sink_error(sink, new, error))?;
+                file.finish()?;
+                progress.advance(bytes.len() as u64);
+            }
+            Content::Link(target) => {
+                let (link, to) = (
+                    Special::Symlink(target.clone()),
+                    Attributes { mode: 0o777, xattrs: Default::default(), ..*to },
+                );
+                sink.put(new, &link, &to)?;
+            }
+            Content::Folder => {
+                sink.make_dir(new, 0o700)?;
+                sink.finish_dir(new, to)?;
+                return Ok(Print::empty());
+            }
+            Content::Made(making) => making.make(sink, new, progress)?,
+        }
+        let made = Print::of(sink.tree(), new)?;
+        made.ok_or_else(|| Error::missing(sink.tree().place(new), "nothing was made"))
+    }
+}
