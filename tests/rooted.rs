@@ -23,6 +23,8 @@ use tranship::tree::{Live, LiveSink, Sink as _, TreePath, path};
 
 #[path = "rooted/overlay.rs"]
 mod overlay;
+#[path = "rooted/reclaimed.rs"]
+mod reclaimed;
 #[path = "rooted/volumes.rs"]
 mod volumes;
 

@@ -13,6 +13,7 @@
 
 use std::collections::BTreeSet;
 
+use super::reclaim::Waste;
 use crate::error::Result;
 use crate::format::bbolt::{self, Db, Node, OwnedBucket};
 use crate::model::StoreKind;
@@ -76,11 +77,23 @@ fn add(bucket: &OwnedBucket<'_>, mentioned: &mut BTreeSet<Vec<u8>>) {
     }
 }
 
+/// Returns what the builder that works on a store of `kind` keeps of its own in the data root `tree`, to
+/// go with the store.
+///
+/// # Errors
+/// As [`files`].
+pub fn waste(tree: &dyn Tree, kind: StoreKind) -> Result<Option<Waste>> {
+    let paths = files(tree, kind)?;
+    let what = "what the image builder keeps beside its layers".to_owned();
+    let proof = "asked for by `--build-cache`".to_owned();
+    Ok((!paths.is_empty()).then_some(Waste { code: "build-cache", what, proof, paths }))
+}
+
 /// Returns what the builder that works on a store of `kind` keeps of its own in the data root `tree`.
 ///
 /// # Errors
 /// What the tree says of a folder that is there.
-pub fn files(tree: &dyn Tree, kind: StoreKind) -> Result<Vec<TreePathBuf>> {
+fn files(tree: &dyn Tree, kind: StoreKind) -> Result<Vec<TreePathBuf>> {
     let names = optional(tree.names(path(FOLDER)))?.unwrap_or_default();
     let of_containerd = |name: &[u8]| name.starts_with(CONTAINERD) || name == b"history_c8d.db";
     let of_classic = |name: &[u8]| CLASSIC.iter().any(|known| known.as_bytes() == name);

@@ -26,6 +26,7 @@ pub mod reclaim;
 pub mod retar;
 mod stack;
 mod step;
+pub mod temporary;
 pub mod unpack;
 pub mod volumes;
 

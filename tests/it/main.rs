@@ -22,6 +22,7 @@ mod logs;
 mod moves;
 mod pairs;
 mod rebuilt;
+mod reclaim;
 mod stopped;
 mod support;
 mod taken_out;

@@ -8,10 +8,6 @@ use crate::error::Result;
 use crate::store::containerd::layout;
 use crate::tree::{TreePath, optional};
 
-/// What a migration keeps in its folder until it ends.
-const STAGED: [&str; 7] =
-    ["journal.json", "journal.new", "blobs", "snapshots", "containers", "metadata.db", "meta.db"];
-
 impl Work<'_, '_> {
     /// Downloads that nobody goes on with.
     pub(super) fn downloads(&mut self) -> Result<()> {
@@ -49,11 +45,15 @@ impl Work<'_, '_> {
         self.snapshot_folders()?;
         let staging = layout::staging();
         let names = self.names(staging.as_path())?;
-        let paths = STAGED.iter().filter(|known| names.iter().any(|name| name == known.as_bytes()));
-        let paths: Vec<_> =
-            paths.filter_map(|name| staging.as_path().child(name.as_bytes())).collect();
+        let own = names.iter().filter(|name| name.as_slice() != layout::QUARANTINE.as_bytes());
+        let mut paths: Vec<_> = own.filter_map(|name| staging.as_path().child(name)).collect();
         if !paths.is_empty() {
-            let paths = if paths.len() == names.len() { vec![staging] } else { paths };
+            // What is half removed must not be taken for done.
+            paths.sort_by_key(|path| *path != layout::journal());
+            if paths.len() == names.len() {
+                paths.truncate(1);
+                paths.push(staging);
+            }
             let proof = "a migration that did not end left it; the next one begins anew";
             self.plan.add("staging", "layers on their way", proof, paths);
         }

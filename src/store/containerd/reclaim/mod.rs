@@ -61,7 +61,7 @@ struct Work<'a, 'f> {
     dropped: BTreeSet<String>,
 }
 
-const MOVED: &str = "all images and containers are in the other store";
+const MOVED: &str = "the store goes as a whole";
 const UNREACHED: &str =
     "no image, container, lease or label leads to it: containerd collects it when it next starts";
 

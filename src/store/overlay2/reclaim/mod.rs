@@ -38,11 +38,7 @@ impl Overlay2 {
         let looking = Looking { tree, layout, driver, wanted, found: &found };
         let needs = looking.needs()?;
         if wanted.whole && wanted.build_cache {
-            let files = builds::files(tree, StoreKind::Classic)?;
-            if !files.is_empty() {
-                let what = "what the builder keeps beside its layers";
-                plan.add("build-cache", what, "asked for by `--build-cache`", files);
-            }
+            plan.waste.extend(builds::waste(tree, StoreKind::Classic)?);
         }
         match wanted.whole && needs.is_empty() {
             true => looking.all(&mut plan),
@@ -56,7 +52,7 @@ impl Overlay2 {
 /// No driver takes so many; a loop of parents has no end.
 const DEEPEST: usize = 500;
 
-const MOVED: &str = "all images and containers are in the other store";
+const MOVED: &str = "the store goes as a whole";
 
 impl Looking<'_> {
     /// Everything goes: the first folder has all that a daemon reads, so that it sees the store or none.
