@@ -27,6 +27,8 @@ mod failing;
 mod overlay;
 #[path = "rooted/reading.rs"]
 mod reading;
+#[path = "rooted/reclaimed.rs"]
+mod reclaimed;
 #[path = "rooted/volumes.rs"]
 mod volumes;
 

@@ -29,6 +29,7 @@ mod plan_file;
 mod progress;
 mod ps;
 mod recipe;
+mod reclaim;
 mod render;
 mod repair;
 pub mod rows;
@@ -125,6 +126,7 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Mount(args) => mount::run(args, ui, ops),
         Verb::Repair(args) => repair::run(args, ui, ops),
         Verb::Undo(args) => undo::run(args, ui, ops),
+        Verb::Reclaim(args) => reclaim::run(args, ui, ops),
         Verb::Apply(args) => apply::run(args, ui, ops),
         Verb::Run(args) => run::run(args, ui, ops),
         Verb::Volumes(args) => volumes::run(args, ui, ops),

@@ -12,6 +12,7 @@ use crate::cli::rows::images::ImageRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::ps::ContainerRow;
+use crate::cli::rows::reclaim::Reclaimed;
 use crate::cli::rows::repair::{Repair, RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
@@ -332,6 +333,40 @@ pub trait Repairing: fmt::Debug {
     fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Repair>;
 }
 
+/// What is to go, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReclaimRequest {
+    /// Where the data root is.
+    pub at: Where,
+    /// The store that goes as a whole.
+    pub store: Option<StoreKind>,
+    /// What nothing mentions.
+    pub orphans: bool,
+    /// Packed layers that are unpacked too.
+    pub blobs: bool,
+    /// Leases that nobody will end.
+    pub leases: bool,
+    /// What earlier runs put aside.
+    pub quarantine: bool,
+    /// With a whole store, its build cache.
+    pub build_cache: bool,
+    /// Whether a store goes although not all of it is in the other.
+    pub force_unverified: bool,
+    /// Whether what goes is put aside.
+    pub keep: bool,
+    /// Whether only to plan.
+    pub dry_run: bool,
+}
+
+/// A reclaim that is planned and not begun.
+pub trait Reclaiming: fmt::Debug {
+    /// Returns the plan.
+    fn plan(&self) -> &Reclaimed;
+
+    /// Carries the plan out and returns what became of it.
+    fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Reclaimed>;
+}
+
 /// What the verbs ask of the library.
 pub trait Ops {
     /// Reads what is at `at` and which store each daemon will choose.
@@ -397,6 +432,13 @@ pub trait Ops {
 
     /// Undoes what is meant, or tells what would be undone.
     fn undo_run(&self, request: &UndoRequest) -> Result<Undone>;
+
+    /// Plans what can go; unless it is a dry run, goes on first with what was interrupted.
+    fn reclaim(
+        &self,
+        request: &ReclaimRequest,
+        progress: &dyn Progress,
+    ) -> Result<Box<dyn Reclaiming>>;
 
     /// Returns whether an export is there already, whole.
     fn is_exported(&self, request: &MigrateRequest) -> Result<bool>;

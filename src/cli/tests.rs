@@ -1,13 +1,14 @@
 use super::*;
 use crate::cli::ops::{
     Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
-    MigrateRequest, Prepared, RecipeRequest, RepairRequest, Repairing, See, UndoRequest,
-    VerifyRequest, Volumes, Where,
+    MigrateRequest, Prepared, RecipeRequest, ReclaimRequest, Reclaiming, RepairRequest, Repairing,
+    See, UndoRequest, VerifyRequest, Volumes, Where,
 };
 
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
+use crate::cli::rows::reclaim::Reclaimed;
 use crate::cli::rows::repair::{Repair, RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
@@ -36,6 +37,20 @@ impl Sample {
             remedy: None,
         };
         if self.finding { vec![finding] } else { Vec::new() }
+    }
+}
+
+/// A reclaim with nothing to do.
+#[derive(Debug)]
+struct Freed(Reclaimed);
+
+impl Reclaiming for Freed {
+    fn plan(&self) -> &Reclaimed {
+        &self.0
+    }
+
+    fn apply(self: Box<Self>, _: &dyn Progress) -> Result<Reclaimed> {
+        Ok(self.0)
     }
 }
 
@@ -135,6 +150,11 @@ impl Ops for Sample {
 
     fn undo_run(&self, request: &UndoRequest) -> Result<Undone> {
         Ok(Undone { dry_run: request.dry_run, ..Undone::default() })
+    }
+
+    fn reclaim(&self, request: &ReclaimRequest, _: &dyn Progress) -> Result<Box<dyn Reclaiming>> {
+        let rows = Reclaimed { dry_run: request.dry_run, ..Reclaimed::default() };
+        Ok(Box::new(Freed(rows)))
     }
 
     fn is_exported(&self, _: &MigrateRequest) -> Result<bool> {

@@ -8,6 +8,7 @@ pub mod logs;
 pub mod look;
 pub mod migrate;
 pub mod recipe;
+pub mod reclaim;
 pub mod repair;
 pub mod transfer;
 pub mod undo;

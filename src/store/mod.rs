@@ -5,6 +5,7 @@
 
 mod audit;
 pub mod blob;
+pub mod builds;
 pub mod containerd;
 pub mod containers;
 mod contents;
@@ -21,10 +22,12 @@ pub mod overlay2;
 mod packed;
 mod progress;
 mod put;
+pub mod reclaim;
 pub mod retar;
 pub mod shared;
 mod stack;
 mod step;
+pub mod temporary;
 pub mod unpack;
 pub mod volumes;
 
@@ -32,6 +35,7 @@ use std::io::BufRead;
 
 pub use audit::{Audit, Piece, Start};
 pub use progress::Progress;
+use reclaim::{Reclaim, Wanted};
 use serde::{Deserialize, Serialize};
 pub use stack::Writable;
 pub(crate) use step::of_source;
@@ -152,6 +156,15 @@ pub trait Source: Send + Sync {
     /// Returns what content there is to be held against its digests, each once.
     fn pieces(&self) -> Vec<Piece> {
         Vec::new()
+    }
+
+    /// Returns what of the store can go, of all that is `wanted`.
+    ///
+    /// # Errors
+    /// Where the store cannot be read as far as that needs. What is in doubt stays, and is no error.
+    fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
+        let _ = wanted;
+        Ok(Reclaim::default())
     }
 
     /// Returns which kind of store it is.

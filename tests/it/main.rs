@@ -26,6 +26,7 @@ mod mended_containerd;
 mod moves;
 mod pairs;
 mod rebuilt;
+mod reclaim;
 mod replay;
 mod stopped;
 mod support;

@@ -36,7 +36,7 @@ image app = base + code
   name app:1
 ";
 
-const INNER: &str = "containerd/daemon";
+pub(crate) const INNER: &str = "containerd/daemon";
 
 const CUTS: [Cut; 6] =
     [Cut::Kill, Cut::Synced, Cut::NamesOnly, Cut::Reversed, Cut::Some(1), Cut::Some(2)];
@@ -45,9 +45,9 @@ const CUTS: [Cut; 6] =
 const LAST: usize = 90;
 
 /// What of the containers is compared: the files of upper and init folder.
-type Folders = BTreeMap<String, [Vec<String>; 2]>;
+pub(crate) type Folders = BTreeMap<String, [Vec<String>; 2]>;
 
-fn container_id(name: &str) -> String {
+pub(crate) fn container_id(name: &str) -> String {
     Digest::of(name.as_bytes()).hex()
 }
 
@@ -59,14 +59,14 @@ fn make_dirs(tree: &Memory, dir: &str) {
     }
 }
 
-fn put(tree: &Memory, file: &str, bytes: &[u8]) {
+pub(crate) fn put(tree: &Memory, file: &str, bytes: &[u8]) {
     make_dirs(tree, file.rsplit_once('/').expect("a folder").0);
     tree.remove(path(file)).expect("below the root");
     write(tree, path(file), 0o644, bytes).expect("a free name");
 }
 
 /// Adds a container as dockerd keeps one; `rest` is more of its config.
-fn add(root: &Memory, name: &str, image: &str, diffs: &[&str], rest: &str) -> String {
+pub(crate) fn add(root: &Memory, name: &str, image: &str, diffs: &[&str], rest: &str) -> String {
     let (id, store) = (container_id(name), Classic::of(STORE));
     let image = if image.starts_with("sha256:") {
         image.to_owned()
@@ -98,7 +98,7 @@ fn add(root: &Memory, name: &str, image: &str, diffs: &[&str], rest: &str) -> St
 }
 
 /// Two images and three containers; the image of one is gone.
-fn root() -> Memory {
+pub(crate) fn root() -> Memory {
     let root = Classic::of(STORE).tree();
     add(&root, "web", "app", &["base", "code"], "");
     add(&root, "db", "base", &["base"], r#","HasBeenStartedBefore":true"#);
@@ -149,7 +149,7 @@ fn sink(tree: &Arc<Memory>) -> Arc<dyn Sink> {
     Arc::<Memory>::clone(tree)
 }
 
-fn moved(root: &Memory, from: StoreKind) -> (Memory, Plan, Outcome) {
+pub(crate) fn moved(root: &Memory, from: StoreKind) -> (Memory, Plan, Outcome) {
     let tree = Arc::new(root.clone());
     let before: Arc<dyn Tree> = Arc::new(root.clone());
     let source = source(&before, from).expect("a sound root");
@@ -159,7 +159,9 @@ fn moved(root: &Memory, from: StoreKind) -> (Memory, Plan, Outcome) {
 }
 
 /// Returns each container's driver and files, in the store that its config names.
-fn look(root: &Memory) -> std::result::Result<(BTreeMap<String, String>, Folders), String> {
+pub(crate) fn look(
+    root: &Memory,
+) -> std::result::Result<(BTreeMap<String, String>, Folders), String> {
     let tree: Arc<dyn Tree> = Arc::new(root.clone());
     let (containers, findings) = read_all(&*tree).map_err(|error| error.to_string())?;
     if let Some(finding) = findings.first() {
@@ -235,7 +237,7 @@ fn bolts_agree(inner: &dyn Tree) -> std::result::Result<(), String> {
 }
 
 /// Puts what the containers did since into the store that has them.
-fn use_them(root: &Memory, kind: StoreKind) {
+pub(crate) fn use_them(root: &Memory, kind: StoreKind) {
     let tree: Arc<dyn Tree> = Arc::new(root.clone());
     let store = source(&tree, kind).expect("sound");
     let inner = if kind == StoreKind::Classic { String::new() } else { format!("{INNER}/") };
@@ -246,7 +248,7 @@ fn use_them(root: &Memory, kind: StoreKind) {
 }
 
 /// A root in which each store has the containers by now, those of the source newer.
-fn there_and_back(to: StoreKind) -> Memory {
+pub(crate) fn there_and_back(to: StoreKind) -> Memory {
     let (there, _, _) = moved(&root(), StoreKind::Classic);
     use_them(&there, StoreKind::Containerd);
     if to == StoreKind::Classic {
@@ -282,7 +284,7 @@ fn all_that_they_are_moves_both_ways() {
 }
 
 /// What the kernel noted for itself does not move; everything else does.
-fn without_private(mut folders: Folders) -> Folders {
+pub(crate) fn without_private(mut folders: Folders) -> Folders {
     let plain = |line: &String| line.replace(r#"("trusted.overlay.origin", "x"), "#, "");
     for files in folders.values_mut().flatten() {
         *files = files.iter().map(plain).collect();

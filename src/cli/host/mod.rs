@@ -7,6 +7,7 @@ mod inspect;
 mod migrate;
 mod ps;
 mod recipe;
+mod reclaim;
 mod repair;
 mod status;
 mod undo;
@@ -17,8 +18,8 @@ use serde_json::Value;
 
 use crate::cli::ops::{
     Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
-    MigrateRequest, Ops, Prepared, RecipeRequest, RepairRequest, Repairing, See, UndoRequest,
-    VerifyRequest, Volumes, Where,
+    MigrateRequest, Ops, Prepared, RecipeRequest, ReclaimRequest, Reclaiming, RepairRequest,
+    Repairing, See, UndoRequest, VerifyRequest, Volumes, Where,
 };
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::diff::ChangeRow;
@@ -125,6 +126,14 @@ impl Ops for Host {
 
     fn undo_run(&self, request: &UndoRequest) -> Result<Undone> {
         repair::undo_run(request)
+    }
+
+    fn reclaim(
+        &self,
+        request: &ReclaimRequest,
+        progress: &dyn Progress,
+    ) -> Result<Box<dyn Reclaiming>> {
+        reclaim::prepare(request, progress)
     }
 
     fn is_exported(&self, request: &MigrateRequest) -> Result<bool> {

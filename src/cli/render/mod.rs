@@ -11,6 +11,7 @@ pub(crate) mod ls;
 pub(crate) mod migrate;
 mod moved;
 pub(crate) mod ps;
+pub(crate) mod reclaim;
 pub(crate) mod repair;
 pub(crate) mod status;
 pub(crate) mod table;

@@ -13,6 +13,7 @@ pub mod plan;
 pub mod progress;
 pub mod ps;
 pub mod recipe;
+pub mod reclaim;
 pub mod repair;
 pub mod run;
 pub mod status;
@@ -87,6 +88,7 @@ mod tests {
             include_str!("../schema/progress.json"),
         );
         assert_schema::<ps::ContainerList>("ps.json", include_str!("../schema/ps.json"));
+        assert_schema::<reclaim::Reclaimed>("reclaim.json", include_str!("../schema/reclaim.json"));
         assert_schema::<recipe::RecipeList>("recipe.json", include_str!("../schema/recipe.json"));
         assert_schema::<repair::Repair>("repair.json", include_str!("../schema/repair.json"));
         assert_schema::<repair::RunList>("runs.json", include_str!("../schema/runs.json"));

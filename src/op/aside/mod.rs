@@ -30,7 +30,7 @@ mod undo;
 use crate::error::{Error, Place, Result};
 use crate::store::Progress;
 use crate::store::mend::Mend;
-use crate::tree::{LiveSink, Sink, Time, Tree, TreePath};
+use crate::tree::{LiveSink, Sink, Time, Tree, TreePath, TreePathBuf};
 
 pub use journal::{Noted, Run, State, runs};
 pub use undo::{may_undo, undo};
@@ -153,6 +153,7 @@ pub fn finish(sink: &dyn Sink) -> Result<Vec<Run>> {
         }
         finished.push(journal.told(number));
     }
+    tidy(sink)?;
     Ok(finished)
 }
 
@@ -192,6 +193,12 @@ pub fn sink(tree: &dyn Tree) -> Result<LiveSink> {
     LiveSink::open(&live.path().join(crate::os::path_of(inner.as_path().as_bytes())))
 }
 
+/// Returns the folder of the run `number`: its journal, and all that it put aside.
+#[must_use]
+pub fn folder(number: u32) -> TreePathBuf {
+    Paths::of(number).folder()
+}
+
 /// Notes that all is done; what gave way is kept or not.
 fn close(sink: &dyn Sink, paths: &Paths, journal: &mut Journal) -> Result<()> {
     journal.state = State::after(journal.keep);
@@ -205,12 +212,19 @@ fn discard(sink: &dyn Sink, paths: &Paths) -> Result<()> {
     sink.remove(paths.olds().as_path())?;
     sink.sync()?;
     sink.remove(paths.folder().as_path())?;
+    tidy(sink)?;
+    sink.sync()
+}
+
+/// Removes our own folders, if nothing is in them: a run that died may have left them so.
+fn tidy(sink: &dyn Sink) -> Result<()> {
     for own in [journal::QUARANTINE, journal::OWN] {
         let own = crate::tree::path(own);
         let names = crate::tree::optional(sink.tree().names(own))?;
         if names.is_some_and(|names| names.is_empty()) {
             sink.remove(own)?;
+            sink.sync()?;
         }
     }
-    sink.sync()
+    Ok(())
 }

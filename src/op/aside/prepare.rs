@@ -1,14 +1,14 @@
 //! What is to be put is got ready aside.
 
+use std::collections::BTreeMap;
+
 use super::journal::{Journal, Note, Paths, QUARANTINE, Step, own};
 use super::print::Print;
 use super::{About, End};
 use crate::error::{Error, Result};
 use crate::store::Progress;
 use crate::store::mend::{Change, Content, Mend};
-use crate::tree::{
-    Attributes, Kind, Sink, Special, Time, TreePath, TreePathBuf, optional, path, sink_error,
-};
+use crate::tree::{Attributes, Kind, Sink, Special, Time, TreePath, optional, path, sink_error};
 
 /// Writes everything that `mends` put, and returns what is to be done with it, and which mends cannot be
 /// done.
@@ -20,7 +20,7 @@ pub(super) fn prepare(
 ) -> Result<(Journal, Vec<End>)> {
     let paths = Paths::of(about.number);
     make_folders(sink, &paths)?;
-    let mut ready = Ready { sink, paths, taken: Vec::new(), next: 0 };
+    let mut ready = Ready { sink, paths, taken: Taken::default(), next: 0 };
     let (mut journal, mut ends) = (Journal::new(about), Vec::new());
     let bytes = mends.iter().map(Mend::bytes).fold(0, u64::saturating_add);
     progress.start(bytes, mends.len());
@@ -29,7 +29,7 @@ pub(super) fn prepare(
             return Err(Error::refused("interrupted: nothing was changed"));
         }
         progress.phase(mend.code);
-        let (first, taken) = (ready.next, ready.taken.len());
+        let (first, taken) = (ready.next, ready.taken.order.len());
         match ready.mend(mend, progress) {
             Ok(note) => {
                 journal.mends.push(note);
@@ -60,11 +60,44 @@ fn make_folders(sink: &dyn Sink, paths: &Paths) -> Result<()> {
     Ok(())
 }
 
+/// The paths that are changed. There may be very many.
+#[derive(Default)]
+struct Taken {
+    order: Vec<Vec<u8>>,
+    /// Whether others may come below each.
+    holds: BTreeMap<Vec<u8>, bool>,
+}
+
+impl Taken {
+    fn add(&mut self, at: TreePath<'_>, holds: bool) {
+        self.order.push(at.as_bytes().to_vec());
+        self.holds.insert(at.as_bytes().to_vec(), holds);
+    }
+
+    fn truncate(&mut self, length: usize) {
+        for path in self.order.drain(length.min(self.order.len())..) {
+            self.holds.remove(&path);
+        }
+    }
+
+    /// Returns whether `at` is one of them, in one that holds no others, or has one of them in it.
+    fn clash(&self, at: TreePath<'_>) -> bool {
+        let above = std::iter::successors(at.split_last(), |(folder, _)| folder.split_last());
+        let is_inside = above
+            .map(|(folder, _)| folder.as_bytes())
+            .any(|folder| self.holds.get(folder).is_some_and(|holds| !holds));
+        let below = [at.as_bytes(), b"/".as_slice()].concat();
+        let mut next = self.holds.range(below.clone()..).map(|(path, _)| path);
+        let holds_one = next.next().is_some_and(|path| path.starts_with(&below));
+        self.holds.contains_key(at.as_bytes()) || is_inside || holds_one
+    }
+}
+
 struct Ready<'a> {
     sink: &'a dyn Sink,
     paths: Paths,
     /// The paths that are changed, and whether others may come below them.
-    taken: Vec<(TreePathBuf, bool)>,
+    taken: Taken,
     next: usize,
 }
 
@@ -107,7 +140,7 @@ impl Ready<'_> {
         if !matches!(change, Change::Remove { .. }) {
             self.needs_folder(at)?;
         }
-        self.taken.push((at.to_owned(), is_folder));
+        self.taken.add(at, is_folder);
         let had = Print::of(tree, at)?;
         let put = match change {
             Change::Put { content, mode, mtime, .. } => {
@@ -135,12 +168,7 @@ impl Ready<'_> {
     /// Two changes of one thing would each undo what the other needs.
     fn may_take(&self, at: TreePath<'_>) -> Result<()> {
         let own = at.is_root() || at.below(path("tranship")).is_some();
-        let clashes = self.taken.iter().any(|(taken, holds)| {
-            let taken = taken.as_path();
-            let inside = at.below(taken).is_some() && !(*holds && at != taken);
-            inside || taken.below(at).is_some()
-        });
-        if own || clashes {
+        if own || self.taken.clash(at) {
             let what = "two changes of one run are about this";
             return Err(Error::refused(format!("{}: {what}", self.sink.tree().place(at)))
                 .hint("the next run does what is left"));

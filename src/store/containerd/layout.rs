@@ -41,6 +41,15 @@ pub(super) fn blobs() -> TreePathBuf {
     at(format!("{CONTENT}/blobs/sha256"))
 }
 
+/// Returns the folder of all blobs, which has one for each algorithm.
+pub(super) fn blob_folder() -> TreePathBuf {
+    at(format!("{CONTENT}/blobs"))
+}
+
+pub(super) fn ingests() -> TreePathBuf {
+    at(format!("{CONTENT}/ingest"))
+}
+
 pub(super) fn blob(blob: BlobId) -> TreePathBuf {
     at(format!("{CONTENT}/blobs/sha256/{}", blob.hex()))
 }

@@ -7,6 +7,7 @@ mod layout;
 mod mend;
 mod metadata;
 mod read;
+mod reclaim;
 mod records;
 mod schema;
 mod write;

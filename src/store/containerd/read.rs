@@ -20,6 +20,7 @@ use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, PlatformIm
 use crate::store::blob::Verified;
 use crate::store::contents::contents;
 use crate::store::manifests::{Keeper, Manifests, document};
+use crate::store::reclaim::{Reclaim, Wanted};
 use crate::store::{Audit, Contents, Document, LayerContent, PackedLayer, Piece, Source, Writable};
 use crate::tree::{Tree, TreePathBuf};
 
@@ -99,6 +100,19 @@ impl Containerd {
             }
         }
         Ok(Found { inventory, layers, records })
+    }
+
+    pub(super) fn files_of(&self) -> &dyn Tree {
+        &*self.tree
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Returns how large a blob is that the namespace has.
+    pub(super) fn blob_size(&self, blob: BlobId) -> Option<u64> {
+        self.records.blobs.get(&blob).map(|blob| blob.size)
     }
 
     fn here(&self) -> Here<'_> {
@@ -186,6 +200,10 @@ impl Source for Containerd {
     fn document(&self, blob: BlobId) -> Result<Document> {
         let bytes = document(&*self.tree, layout::blob(blob).as_path(), blob)?;
         Ok(Document { bytes, labels: self.records.labels.get(&blob).cloned().unwrap_or_default() })
+    }
+
+    fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
+        self.waste(wanted)
     }
 
     fn contents(&self, image: &Image) -> Result<Option<Contents>> {

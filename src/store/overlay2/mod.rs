@@ -10,6 +10,7 @@ mod mounts;
 mod piece;
 mod read;
 mod readers;
+mod reclaim;
 mod tarball;
 mod write;
 

@@ -20,6 +20,7 @@ use crate::format::tar_split::Entries;
 use crate::model::{Inventory, Layer, StoreKind};
 use crate::store::blob::Verified;
 use crate::store::put::{Metered, drain};
+use crate::store::reclaim::{Reclaim, Wanted};
 use crate::store::unpack::{Compare, Differences, Rules};
 use crate::store::{Audit, Document, LayerContent, Piece, Progress, Source, Writable};
 use crate::tree::{Tree, TreePath, TreePathBuf, optional, read_within};
@@ -84,6 +85,14 @@ impl Overlay2 {
         containers: impl IntoIterator<Item = crate::model::Container>,
     ) {
         self.inventory.containers.extend(containers);
+    }
+
+    pub(super) fn files(&self) -> &dyn Tree {
+        &*self.tree
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Notes which registry documents were kept for the images; the store itself does not know.
@@ -158,6 +167,10 @@ impl Source for Overlay2 {
 
     fn pieces(&self) -> Vec<Piece> {
         audit::pieces(&self.here())
+    }
+
+    fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
+        self.waste(wanted)
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {
