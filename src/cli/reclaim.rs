@@ -143,7 +143,7 @@ pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
     if json {
         ui.json(&done)?;
     } else {
-        if !quiet && !(done.waste.is_empty() && done.runs.is_empty()) {
+        if !quiet && (!done.waste.is_empty() || !done.runs.is_empty()) {
             ui.print(&reclaim::outcome(&done, ui.text_width()))?;
         }
         ui.flush()?;

@@ -81,12 +81,18 @@ fn other() -> Arc<dyn Source> {
     Arc::new(Containerd::open(tree, NAMESPACE, SNAPSHOTTER, &Platform::default()).expect("sound"))
 }
 
+/// The size of a blob as the store writes it, and its labels.
+type BlobKept = (Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>);
+
+/// The parent of a snapshot, its children, the number of its folder, and its kind.
+type SnapshotKept = (Option<Vec<u8>>, BTreeSet<Vec<u8>>, u64, Vec<u8>);
+
 /// All that the records say, but for times.
 #[derive(Debug, Default, PartialEq)]
 struct State {
     images: BTreeMap<String, String>,
-    blobs: BTreeMap<String, (Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>)>,
-    snapshots: BTreeMap<String, (Option<Vec<u8>>, BTreeSet<Vec<u8>>, u64, Vec<u8>)>,
+    blobs: BTreeMap<String, BlobKept>,
+    snapshots: BTreeMap<String, SnapshotKept>,
     leases: BTreeSet<String>,
     sequences: [u64; 2],
 }

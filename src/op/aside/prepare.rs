@@ -157,7 +157,7 @@ impl Ready<'_> {
     /// What is put comes into a folder that is there, or that is made by an earlier change.
     fn needs_folder(&self, at: TreePath<'_>) -> Result<()> {
         let folder = at.split_last().map_or(TreePath::ROOT, |(folder, _)| folder);
-        let is_made = self.taken.iter().any(|(made, holds)| *holds && made.as_path() == folder);
+        let is_made = self.taken.holds.get(folder.as_bytes()).is_some_and(|holds| *holds);
         match optional(self.sink.tree().stat(folder))? {
             Some(found) if found.kind == Kind::Dir => Ok(()),
             _ if folder.is_root() || is_made => Ok(()),

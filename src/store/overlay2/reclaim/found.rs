@@ -91,7 +91,7 @@ impl Found {
         };
         let Some(bytes) = bytes else { return Some(Vec::new()) };
         let links = link::parse_lower(&bytes).ok()?;
-        let folder = |link: &link::Link| self.links.get(&link.as_bytes()[..])?.clone();
+        let folder = |link: &link::Link| self.links.get(link.as_bytes())?.clone();
         links.iter().map(folder).collect()
     }
 }

@@ -73,7 +73,7 @@ impl Looking<'_> {
         if self.wanted.whole {
             self.images(needs, plan)?;
         }
-        for (container, _) in &self.found.mounts {
+        for container in self.found.mounts.keys() {
             let Some(folder) = self.layout.mounts().as_path().child(container.as_bytes()) else {
                 continue;
             };
