@@ -40,9 +40,8 @@ impl Mender<'_> {
 
     /// Restores labels of documents and layers.
     pub(super) fn labels(&mut self) {
-        let documents: Vec<_> = self.disk.documents.keys().copied().collect();
         let mut all: Vec<(BlobId, Labels)> = Vec::new();
-        for blob in documents.into_iter().filter(|blob| self.has_record(*blob)) {
+        for blob in self.of_images().into_iter().filter(|blob| self.has_record(*blob)) {
             all.push((blob, self.missing_references(blob)));
             if let Some(Document::Manifest(manifest)) = self.disk.documents.get(&blob) {
                 all.extend(self.missing_of_image(manifest));
@@ -60,6 +59,18 @@ impl Mender<'_> {
             let what = "do not keep what their blobs refer to: containerd would collect it";
             self.note(what, "get the labels that do", which);
         }
+    }
+
+    /// Returns the documents that records of images lead to. What leases alone keep, as the registry
+    /// manifests of a classic store, has no labels.
+    fn of_images(&self) -> BTreeSet<BlobId> {
+        let (mut found, mut next) = (BTreeSet::new(), self.targets());
+        while let Some(blob) = next.pop() {
+            if self.disk.documents.contains_key(&blob) && found.insert(blob) {
+                next.extend(self.disk.children(blob).into_iter().filter_map(Descriptor::blob));
+            }
+        }
+        found
     }
 
     /// Returns the labels that a manifest or index should have to keep those of its children that are

@@ -48,8 +48,8 @@ pub fn mends(
     mender.learn_chains();
     mender.snapshots()?;
     mender.link_snapshots();
-    mender.labels();
     mender.images();
+    mender.labels();
     mender.sweep()?;
     if help.content {
         mender.content()?;

@@ -10,14 +10,18 @@ use crate::store::mend::{Change, Mend, Mending};
 impl Mender<'_> {
     /// Notes what is wrong with the files themselves.
     pub(super) fn damage(&mut self) {
+        let own = [schema::V1, self.namespace.as_bytes(), schema::SNAPSHOTS];
+        let snapshots =
+            self.meta.root.at(&own).and_then(|all| all.child(self.snapshotter.as_bytes()));
+        // A snapshotter that was never used has no file, as beside a classic store.
+        let is_used = snapshots.is_some_and(|all| all.iter().next().is_some());
         let mut notes = Vec::new();
-        for bolt in [&mut self.backend, &mut self.meta] {
-            let place = self.tree.place(bolt.path.as_path());
-            match &bolt.broken {
-                Some(error) => notes.push(format!("{place}: {error}")),
-                None if !bolt.is_there => notes.push(format!("{place} is not there")),
-                None => continue,
+        for (bolt, is_wanted) in [(&mut self.backend, is_used), (&mut self.meta, true)] {
+            if !bolt.is_there && is_wanted {
+                bolt.broken = Some("it is not there".to_owned());
             }
+            let Some(error) = &bolt.broken else { continue };
+            notes.push(format!("{}: {error}", self.tree.place(bolt.path.as_path())));
             bolt.changed = true;
         }
         for note in notes {
@@ -45,7 +49,7 @@ impl Mender<'_> {
             }
         }
         let code = match (&self.meta.broken, &self.backend.broken) {
-            (None, None) if self.meta.is_there && self.backend.is_there => "records-wrong",
+            (None, None) => "records-wrong",
             _ => "bolt-damaged",
         };
         let (what, how) = (said(&self.wrong, |wrong| wrong.what), said(&self.wrong, |w| w.how));
