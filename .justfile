@@ -16,7 +16,7 @@ test:
 
 # The tests that need root: devices, owners, loop file systems.
 test-root:
-    cargo test --test it --test rooted -- --ignored
+    cargo test --test it --test rooted -- --ignored --skip long_
 
 # The tests with real Docker daemons: root, debootstrap, minutes.
 test-docker:

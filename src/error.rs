@@ -52,22 +52,27 @@ impl fmt::Display for Place {
 /// bytes that are not UTF-8 are escaped.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
-    let harmless = |c: char| !c.is_control() && !is_invisible(c);
     if let Ok(text) = std::str::from_utf8(bytes)
-        && text.chars().all(harmless)
+        && text.chars().all(is_harmless)
     {
         return Cow::Borrowed(text);
     }
     let mut out = String::new();
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if harmless(c) { out.push(c) } else { out.extend(c.escape_default()) }
+            if is_harmless(c) { out.push(c) } else { out.extend(c.escape_default()) }
         }
         for b in chunk.invalid() {
             out.push_str(&format!("\\x{b:02x}"));
         }
     }
     Cow::Owned(out)
+}
+
+/// Returns whether a terminal shows `c` and does nothing else: no control character, no bidirectional mark.
+#[must_use]
+pub fn is_harmless(c: char) -> bool {
+    !c.is_control() && !is_invisible(c)
 }
 
 /// Characters that change how the text around them is shown, or show nothing at all.

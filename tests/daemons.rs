@@ -13,10 +13,16 @@
 mod committed;
 #[path = "daemons/containers.rs"]
 mod containers;
+#[path = "daemons/damaged.rs"]
+mod damaged;
 #[path = "daemons/exported.rs"]
 mod exported;
 #[path = "daemons/imported.rs"]
 mod imported;
+#[path = "daemons/mended.rs"]
+mod mended;
+#[path = "daemons/mended_containerd.rs"]
+mod mended_containerd;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

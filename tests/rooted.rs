@@ -21,8 +21,14 @@ use tranship::store::overlay2::Overlay2;
 use tranship::store::unpack::{Rules, Same, Unpacker};
 use tranship::tree::{Live, LiveSink, Sink as _, TreePath, path};
 
+#[path = "rooted/failing/mod.rs"]
+mod failing;
 #[path = "rooted/overlay.rs"]
 mod overlay;
+#[path = "rooted/reading.rs"]
+mod reading;
+#[path = "rooted/reclaimed.rs"]
+mod reclaimed;
 #[path = "rooted/volumes.rs"]
 mod volumes;
 

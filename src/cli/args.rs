@@ -10,7 +10,7 @@ use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
 use crate::cli::{
     apply, cat, commit, completions, cp, diff, export, images, import, index, inspect, logs, ls,
-    migrate, mount, ps, recipe, run, status, volumes,
+    migrate, mount, ps, recipe, reclaim, repair, run, status, undo, verify, volumes,
 };
 use crate::error::Result;
 
@@ -33,6 +33,7 @@ pub(crate) enum Verb {
     Recipe(recipe::Args),
     Logs(logs::Args),
     Volumes(volumes::Args),
+    Verify(verify::Args),
     Diff(diff::Args),
     Commit(commit::Args),
     Migrate(migrate::Args),
@@ -43,6 +44,9 @@ pub(crate) enum Verb {
     Cat(cat::Args),
     Cp(cp::Args),
     Mount(mount::Args),
+    Reclaim(reclaim::Args),
+    Repair(repair::Args),
+    Undo(undo::Args),
     Apply(apply::Args),
     Run(run::Args),
     Completions(completions::Args),

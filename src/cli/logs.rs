@@ -10,8 +10,8 @@ use crate::cli::exit::Exit;
 use crate::cli::filter::time::Until;
 use crate::cli::migrate::{names, split};
 use crate::cli::ops::{LogsRequest, Ops};
-use crate::cli::render::findings;
 use crate::cli::render::logs::{Before, line, row};
+use crate::cli::render::{findings, json};
 use crate::cli::rows::any_matter;
 use crate::cli::ui::Ui;
 use crate::error::{Error, Place, Result};
@@ -163,8 +163,9 @@ impl Printer<'_, '_> {
         }
         self.is_err = is_err;
         if self.args.json {
-            let written = serde_json::to_writer(&mut self.ready, &row(record));
-            written.map_err(|error| Error::io(Place::new("stdout", ""), error.into()))?;
+            let text = serde_json::to_string(&row(record));
+            let text = text.map_err(|error| Error::io(Place::new("stdout", ""), error.into()))?;
+            self.ready.extend_from_slice(json::safe(&text).as_bytes());
             self.ready.push(b'\n');
             return Ok(());
         }

@@ -29,7 +29,9 @@ mod plan_file;
 mod progress;
 mod ps;
 mod recipe;
+mod reclaim;
 mod render;
+mod repair;
 pub mod rows;
 mod run;
 #[cfg(test)]
@@ -39,6 +41,8 @@ mod spelled;
 mod status;
 mod take;
 pub mod ui;
+mod undo;
+mod verify;
 mod volumes;
 
 use std::ffi::OsString;
@@ -120,9 +124,13 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Cat(args) => cat::run(args, ui, ops),
         Verb::Cp(args) => cp::run(args, ui, ops),
         Verb::Mount(args) => mount::run(args, ui, ops),
+        Verb::Repair(args) => repair::run(args, ui, ops),
+        Verb::Undo(args) => undo::run(args, ui, ops),
+        Verb::Reclaim(args) => reclaim::run(args, ui, ops),
         Verb::Apply(args) => apply::run(args, ui, ops),
         Verb::Run(args) => run::run(args, ui, ops),
         Verb::Volumes(args) => volumes::run(args, ui, ops),
+        Verb::Verify(args) => verify::run(args, ui, ops),
         Verb::Completions(args) => completions::run(args, ui),
     };
     let flushed = ui.flush();

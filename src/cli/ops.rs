@@ -12,8 +12,11 @@ use crate::cli::rows::images::ImageRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
 use crate::cli::rows::ps::ContainerRow;
+use crate::cli::rows::reclaim::Reclaimed;
+use crate::cli::rows::repair::{Repair, RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
+use crate::cli::rows::verify::VerifyReport;
 use crate::cli::rows::volumes::{VolumeRow, VolumesCarried};
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::cli::spelled;
@@ -286,6 +289,84 @@ pub struct ImportVolume {
     pub importing: Importing,
 }
 
+/// What to verify.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyRequest {
+    /// Where it is.
+    pub at: Where,
+    /// Whether content is left out.
+    pub quick: bool,
+    /// How many layers to read at once; none for as many as there are cores.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+/// What to repair, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepairRequest {
+    /// Where the data root is.
+    pub at: Where,
+    /// Other places to take from what is missing.
+    pub from: Vec<PathBuf>,
+    /// Whether all content is read.
+    pub content: bool,
+    /// Whether only to plan.
+    pub dry_run: bool,
+}
+
+/// What to undo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UndoRequest {
+    /// Where the data root is.
+    pub at: Where,
+    /// What is meant; nothing for the newest.
+    pub which: Option<crate::op::undo::Which>,
+    /// Whether only to look.
+    pub dry_run: bool,
+}
+
+/// A repair that is planned and not begun.
+pub trait Repairing: fmt::Debug {
+    /// Returns the plan.
+    fn plan(&self) -> &Repair;
+
+    /// Carries the plan out and returns what became of it.
+    fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Repair>;
+}
+
+/// What is to go, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReclaimRequest {
+    /// Where the data root is.
+    pub at: Where,
+    /// The store that goes as a whole.
+    pub store: Option<StoreKind>,
+    /// What nothing mentions.
+    pub orphans: bool,
+    /// Packed layers that are unpacked too.
+    pub blobs: bool,
+    /// Leases that nobody will end.
+    pub leases: bool,
+    /// What earlier runs put aside.
+    pub quarantine: bool,
+    /// With a whole store, its build cache.
+    pub build_cache: bool,
+    /// Whether a store goes although not all of it is in the other.
+    pub force_unverified: bool,
+    /// Whether what goes is put aside.
+    pub keep: bool,
+    /// Whether only to plan.
+    pub dry_run: bool,
+}
+
+/// A reclaim that is planned and not begun.
+pub trait Reclaiming: fmt::Debug {
+    /// Returns the plan.
+    fn plan(&self) -> &Reclaimed;
+
+    /// Carries the plan out and returns what became of it.
+    fn apply(self: Box<Self>, progress: &dyn Progress) -> Result<Reclaimed>;
+}
+
 /// What the verbs ask of the library.
 pub trait Ops {
     /// Reads what is at `at` and which store each daemon will choose.
@@ -320,6 +401,9 @@ pub trait Ops {
     /// Reads the volumes at `at`; with `sizes`, every file of them is looked at.
     fn volumes(&self, at: &Where, sizes: bool) -> Result<Volumes>;
 
+    /// Holds all that is at a place against itself, and content against its digests.
+    fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifyReport>;
+
     /// Writes the files of volumes elsewhere.
     fn export_volumes(
         &self,
@@ -339,6 +423,22 @@ pub trait Ops {
 
     /// Binds the containers of the last migration at `at` to their old store again.
     fn undo(&self, at: &Where) -> Result<UndoReport>;
+
+    /// Plans a repair; unless it is a dry run, goes on first with what was interrupted.
+    fn repair(&self, request: &RepairRequest) -> Result<Box<dyn Repairing + '_>>;
+
+    /// Tells what can be undone.
+    fn runs(&self, request: &UndoRequest) -> Result<RunList>;
+
+    /// Undoes what is meant, or tells what would be undone.
+    fn undo_run(&self, request: &UndoRequest) -> Result<Undone>;
+
+    /// Plans what can go; unless it is a dry run, goes on first with what was interrupted.
+    fn reclaim(
+        &self,
+        request: &ReclaimRequest,
+        progress: &dyn Progress,
+    ) -> Result<Box<dyn Reclaiming>>;
 
     /// Returns whether an export is there already, whole.
     fn is_exported(&self, request: &MigrateRequest) -> Result<bool>;

@@ -1,14 +1,18 @@
 use super::*;
 use crate::cli::ops::{
     Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
-    MigrateRequest, Prepared, RecipeRequest, See, Volumes, Where,
+    MigrateRequest, Prepared, RecipeRequest, ReclaimRequest, Reclaiming, RepairRequest, Repairing,
+    See, UndoRequest, VerifyRequest, Volumes, Where,
 };
 
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::migrate::Migration;
 use crate::cli::rows::plan::FingerprintRow;
+use crate::cli::rows::reclaim::Reclaimed;
+use crate::cli::rows::repair::{Repair, RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
+use crate::cli::rows::verify::VerifyReport;
 use crate::cli::rows::volumes::{CarriedRow, VolumesCarried};
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
@@ -33,6 +37,20 @@ impl Sample {
             remedy: None,
         };
         if self.finding { vec![finding] } else { Vec::new() }
+    }
+}
+
+/// A reclaim with nothing to do.
+#[derive(Debug)]
+struct Freed(Reclaimed);
+
+impl Reclaiming for Freed {
+    fn plan(&self) -> &Reclaimed {
+        &self.0
+    }
+
+    fn apply(self: Box<Self>, _: &dyn Progress) -> Result<Reclaimed> {
+        Ok(self.0)
     }
 }
 
@@ -89,6 +107,13 @@ impl Ops for Sample {
         Ok(Volumes { rows, findings: self.findings() })
     }
 
+    fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifyReport> {
+        progress.start(10, 1);
+        let findings = self.findings();
+        let bytes = if request.quick { 0 } else { 10 };
+        Ok(VerifyReport { findings, bytes, ..VerifyReport::default() })
+    }
+
     fn export_volumes(
         &self,
         request: &ExportVolumes,
@@ -115,8 +140,38 @@ impl Ops for Sample {
         Ok(UndoReport::default())
     }
 
+    fn repair(&self, request: &RepairRequest) -> Result<Box<dyn Repairing + '_>> {
+        Ok(Box::new(Mended(Repair { dry_run: request.dry_run, ..Repair::default() })))
+    }
+
+    fn runs(&self, _: &UndoRequest) -> Result<RunList> {
+        Ok(RunList::default())
+    }
+
+    fn undo_run(&self, request: &UndoRequest) -> Result<Undone> {
+        Ok(Undone { dry_run: request.dry_run, ..Undone::default() })
+    }
+
+    fn reclaim(&self, request: &ReclaimRequest, _: &dyn Progress) -> Result<Box<dyn Reclaiming>> {
+        let rows = Reclaimed { dry_run: request.dry_run, ..Reclaimed::default() };
+        Ok(Box::new(Freed(rows)))
+    }
+
     fn is_exported(&self, _: &MigrateRequest) -> Result<bool> {
         Ok(false)
+    }
+}
+
+#[derive(Debug)]
+struct Mended(Repair);
+
+impl Repairing for Mended {
+    fn plan(&self) -> &Repair {
+        &self.0
+    }
+
+    fn apply(self: Box<Self>, _: &dyn Progress) -> Result<Repair> {
+        Ok(self.0)
     }
 }
 
@@ -161,6 +216,8 @@ fn every_verb_speaks_json_on_stdout_and_nothing_else() {
         "inspect vol1 --json",
         "migrate --to containerd -n --json",
         "volumes --json",
+        "verify --json",
+        "verify a b --quick --json",
         "volumes export db -o x.tar --json",
         "volumes import x db --root y -n --json",
     ] {
@@ -182,6 +239,19 @@ fn data_goes_to_stdout_and_findings_to_stderr() {
         err,
         "would not load[layer-without-image]: no image uses this layer\n  at /d/overlay2/9c\n"
     );
+}
+
+#[test]
+fn a_report_of_what_is_wrong_is_the_answer_and_the_exit_code() {
+    let (exit, out, err) = tranship("verify", &Sample { finding: true });
+    assert_eq!((exit, err.as_str()), (Exit::Findings, ""));
+    assert!(out.starts_with("Would not load\n  layer-without-image: no image"), "{out}");
+    assert!(out.contains("1 thing is wrong."), "{out}");
+    let (exit, out, _) = tranship("verify --quick -q", &Sample::default());
+    assert_eq!((exit, out.as_str()), (Exit::Done, ""));
+    let (_, out, _) = tranship("verify a b --json", &Sample::default());
+    let report: VerifyReport = serde_json::from_str(&out).expect("a report");
+    assert_eq!(report.bytes, 20, "of both");
 }
 
 #[test]

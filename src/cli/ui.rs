@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::render::{Widths, error};
+use crate::cli::render::{Widths, error, json};
 use crate::error::{Error, Place, Result};
 
 /// The widest a paragraph is set, however wide the terminal.
@@ -96,7 +96,7 @@ impl<'a> Ui<'a> {
         let mut text = serde_json::to_string_pretty(value)
             .map_err(|error| stdout_failed(io::Error::from(error)))?;
         text.push('\n');
-        self.print(&text)
+        self.print(&json::safe(&text))
     }
 
     /// Writes `text` to stderr. A stderr that cannot be written leaves nobody to tell.

@@ -17,7 +17,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::dir::{FOLDER, names_of, remove_in, step_by_step};
+use super::dir::{FOLDER, names_of, open_untraced, remove_in, step_by_step};
 use super::folders::Folders;
 use super::xattr;
 
@@ -127,7 +127,7 @@ impl Root {
 
     fn read_dir(&self, path: &[u8]) -> io::Result<(OwnedFd, Vec<Vec<u8>>)> {
         let (above, name) = self.parent(path)?;
-        let dir = rustix::fs::openat(&above, name, FOLDER, Mode::empty()).map_err(explained)?;
+        let dir = open_untraced(&above, name, FOLDER).map_err(explained)?;
         let names = names_of(&dir)?;
         Ok((dir, names))
     }
@@ -194,7 +194,7 @@ impl Root {
         let (dir, name) = self.parent(path)?;
         // Without NONBLOCK a named pipe would wait for a writer for ever.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&dir, name, flags, Mode::empty()).map_err(explained)?;
+        let fd = open_untraced(&dir, name, flags).map_err(explained)?;
         let file = File::from(fd);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -225,11 +225,20 @@ impl Root {
         Ok((bytes.len() - start) as u64 <= limit)
     }
 
-    /// Opens a regular file for reading and writing.
+    /// Opens a regular file for reading and writing; for reading alone on a file system that nobody can
+    /// write to.
     pub fn open_to_change(&self, path: &[u8]) -> io::Result<File> {
         let (dir, name) = self.parent(path)?;
-        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(&dir, name, flags, Mode::empty())?))
+        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = match rustix::fs::openat(&dir, name, flags | OFlags::RDWR, Mode::empty()) {
+            Err(Errno::ROFS) => open_untraced(&dir, name, flags | OFlags::RDONLY),
+            answer => answer,
+        };
+        let file = File::from(fd.map_err(explained)?);
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("not a regular file")),
+        }
     }
 
     /// Returns where a symbolic link points.

@@ -5,6 +5,7 @@
 
 mod audit;
 pub mod blob;
+pub mod builds;
 pub mod containerd;
 pub mod containers;
 mod contents;
@@ -13,6 +14,7 @@ mod documents;
 pub mod find;
 pub mod logs;
 mod manifests;
+pub mod mend;
 mod names;
 pub mod oci_layout;
 pub mod open;
@@ -20,9 +22,12 @@ pub mod overlay2;
 mod packed;
 mod progress;
 mod put;
+pub mod reclaim;
 pub mod retar;
+pub mod shared;
 mod stack;
 mod step;
+pub mod temporary;
 pub mod unpack;
 pub mod volumes;
 
@@ -30,6 +35,7 @@ use std::io::BufRead;
 
 pub use audit::{Audit, Piece, Start};
 pub use progress::Progress;
+use reclaim::{Reclaim, Wanted};
 use serde::{Deserialize, Serialize};
 pub use stack::Writable;
 pub(crate) use step::of_source;
@@ -40,6 +46,7 @@ use crate::error::{Error, Place, Result};
 use crate::format::oci::{Descriptor, media_type};
 use crate::model::{Finding, Image, Inventory, PlatformImage, StoreKind};
 use crate::tree::{Snapshots, Tree, TreePath, TreePathBuf, optional, path};
+use unpack::Differences;
 
 /// Returns the databases of a data root that dockerd holds open as long as it runs.
 ///
@@ -151,6 +158,15 @@ pub trait Source: Send + Sync {
         Vec::new()
     }
 
+    /// Returns what of the store can go, of all that is `wanted`.
+    ///
+    /// # Errors
+    /// Where the store cannot be read as far as that needs. What is in doubt stays, and is no error.
+    fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
+        let _ = wanted;
+        Ok(Reclaim::default())
+    }
+
     /// Returns which kind of store it is.
     fn kind(&self) -> StoreKind {
         self.inventory().kind
@@ -188,6 +204,16 @@ pub trait LayerContent: Send + Sync {
     /// them. Elsewhere the folder may hold another thing than the tar.
     fn tar_is_of_files(&self) -> bool {
         false
+    }
+
+    /// Reads the tar to its end, which verifies it, and names the files beside it that are not what it
+    /// unpacks to. `progress` is told of `planned` bytes.
+    ///
+    /// # Errors
+    /// A tar that cannot be had or is not the one that is wanted. Files that differ are no error.
+    fn compare(&self, planned: u64, progress: &dyn Progress) -> Result<Differences> {
+        put::drain(self.tar()?, planned, progress)?;
+        Ok(Differences::default())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::containerd::{self, Containerd, Writer};
 use super::docker_archive::Archive;
 use super::find::RootFound;
+use super::mend::{Help, Mending};
 use super::oci_layout::{Layout, LayoutWriter};
 use super::overlay2::{self, Overlay2};
 use super::{ImageStep, Source, Target, Writing, containers};
@@ -57,6 +58,10 @@ pub struct Stores {
     /// What is wrong outside the stores that could be read.
     pub findings: Vec<Finding>,
 }
+
+/// What follows from a bolt file that cannot be read, and what to do.
+const UNREADABLE: &str = "containerd does not start with it, and no image or container of this store \
+                          loads; put a copy of the file back from a backup of the whole root";
 
 type Originals = BTreeMap<ConfigId, Vec<BlobId>>;
 
@@ -129,7 +134,11 @@ impl Stores {
             Err(error) if error.is_missing() => return,
             Err(error) => {
                 let code = "store-unreadable";
-                self.findings.push(Finding::of(code, Severity::WouldNotLoad, &error));
+                let mut finding = Finding::of(code, Severity::WouldNotLoad, &error);
+                if finding.remedy.is_empty() {
+                    finding.remedy = UNREADABLE.to_owned();
+                }
+                self.findings.push(finding);
                 None
             }
         };
@@ -169,6 +178,27 @@ impl Stores {
             lock_files: super::dockerd_locks(&**root)?,
         });
         Ok(())
+    }
+}
+
+/// Returns what can be set right in a store, and what cannot. `own` is the store, if it can be read;
+/// it may have been taken out of `store`.
+///
+/// # Errors
+/// Where not even the folders can be read.
+pub fn mends(store: &StoreHere, own: Option<&Arc<dyn Source>>, help: &Help<'_>) -> Result<Mending> {
+    match store.kind {
+        StoreKind::Classic => {
+            let mut found = overlay2::mends(&store.tree, &store.driver, own, help)?;
+            if let Some(own) = own {
+                found.add(overlay2::heals(&store.tree, &store.driver, &**own, help)?);
+            }
+            Ok(found)
+        }
+        StoreKind::Containerd => {
+            containerd::mends(&store.tree, containerd::NAMESPACE, &store.driver, help)
+        }
+        StoreKind::Layout | StoreKind::Archive => Ok(Mending::default()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     BlobStep, Compression, Damage, LayerContent, LayerStep, Progress, Source, blob, of_source,
 };
 use crate::digest::{BlobId, ChainId, Digest};
-use crate::error::{Error, Result, from_io};
+use crate::error::{Error, Place, Result, from_io};
 use crate::tree::{Attributes, FileSink, Sink, TreePath, TreePathBuf, sink_error};
 
 /// How blobs are put into a target.
@@ -152,6 +152,19 @@ pub(super) fn verify(
     let mut meter = Meter::new(step, progress);
     blob::drain(&mut tar, &mut |read| meter.advance(read))
         .map_err(|error| from_io(error, || sink.tree().place(TreePath::ROOT)))?;
+    meter.end();
+    Ok(())
+}
+
+/// Reads a tar to its end, which verifies it, and nothing else.
+pub(super) fn drain(
+    mut tar: Box<dyn io::BufRead + Send + '_>,
+    planned: u64,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let mut meter = Meter { progress, left: planned };
+    blob::drain(&mut tar, &mut |read| meter.advance(read))
+        .map_err(|error| from_io(error, Place::default))?;
     meter.end();
     Ok(())
 }

@@ -35,7 +35,7 @@ pub fn data(name: &[u8]) -> Option<TreePathBuf> {
     folder(name)?.as_path().child(b"_data")
 }
 
-type Records = BTreeMap<String, Record>;
+pub(super) type Records = BTreeMap<String, Record>;
 
 /// Returns the volumes of the data root `tree` in the order of their names, and what is wrong with
 /// them.
@@ -81,7 +81,7 @@ fn describe(volume: &mut Volume, record: Record) {
 }
 
 /// Reads the entries of `metadata.db`; there are none without it.
-fn records(tree: &dyn Tree, findings: &mut Vec<Finding>) -> Result<Records> {
+pub(super) fn records(tree: &dyn Tree, findings: &mut Vec<Finding>) -> Result<Records> {
     let file = path(METADATA);
     let Some(bytes) = optional(read(tree, file))? else { return Ok(Records::new()) };
     let place = || tree.place(file);

@@ -36,7 +36,7 @@ image app = base + code
   name app:1
 ";
 
-const INNER: &str = "containerd/daemon";
+pub(crate) const INNER: &str = "containerd/daemon";
 
 const CUTS: [Cut; 6] =
     [Cut::Kill, Cut::Synced, Cut::NamesOnly, Cut::Reversed, Cut::Some(1), Cut::Some(2)];
@@ -45,9 +45,9 @@ const CUTS: [Cut; 6] =
 const LAST: usize = 90;
 
 /// What of the containers is compared: the files of upper and init folder.
-type Folders = BTreeMap<String, [Vec<String>; 2]>;
+pub(crate) type Folders = BTreeMap<String, [Vec<String>; 2]>;
 
-fn container_id(name: &str) -> String {
+pub(crate) fn container_id(name: &str) -> String {
     Digest::of(name.as_bytes()).hex()
 }
 
@@ -59,14 +59,14 @@ fn make_dirs(tree: &Memory, dir: &str) {
     }
 }
 
-fn put(tree: &Memory, file: &str, bytes: &[u8]) {
+pub(crate) fn put(tree: &Memory, file: &str, bytes: &[u8]) {
     make_dirs(tree, file.rsplit_once('/').expect("a folder").0);
     tree.remove(path(file)).expect("below the root");
     write(tree, path(file), 0o644, bytes).expect("a free name");
 }
 
 /// Adds a container as dockerd keeps one; `rest` is more of its config.
-fn add(root: &Memory, name: &str, image: &str, diffs: &[&str], rest: &str) -> String {
+pub(crate) fn add(root: &Memory, name: &str, image: &str, diffs: &[&str], rest: &str) -> String {
     let (id, store) = (container_id(name), Classic::of(STORE));
     let image = if image.starts_with("sha256:") {
         image.to_owned()
@@ -98,7 +98,7 @@ fn add(root: &Memory, name: &str, image: &str, diffs: &[&str], rest: &str) -> St
 }
 
 /// Two images and three containers; the image of one is gone.
-fn root() -> Memory {
+pub(crate) fn root() -> Memory {
     let root = Classic::of(STORE).tree();
     add(&root, "web", "app", &["base", "code"], "");
     add(&root, "db", "base", &["base"], r#","HasBeenStartedBefore":true"#);
@@ -149,7 +149,7 @@ fn sink(tree: &Arc<Memory>) -> Arc<dyn Sink> {
     Arc::<Memory>::clone(tree)
 }
 
-fn moved(root: &Memory, from: StoreKind) -> (Memory, Plan, Outcome) {
+pub(crate) fn moved(root: &Memory, from: StoreKind) -> (Memory, Plan, Outcome) {
     let tree = Arc::new(root.clone());
     let before: Arc<dyn Tree> = Arc::new(root.clone());
     let source = source(&before, from).expect("a sound root");
@@ -159,7 +159,9 @@ fn moved(root: &Memory, from: StoreKind) -> (Memory, Plan, Outcome) {
 }
 
 /// Returns each container's driver and files, in the store that its config names.
-fn look(root: &Memory) -> std::result::Result<(BTreeMap<String, String>, Folders), String> {
+pub(crate) fn look(
+    root: &Memory,
+) -> std::result::Result<(BTreeMap<String, String>, Folders), String> {
     let tree: Arc<dyn Tree> = Arc::new(root.clone());
     let (containers, findings) = read_all(&*tree).map_err(|error| error.to_string())?;
     if let Some(finding) = findings.first() {
@@ -235,7 +237,7 @@ fn bolts_agree(inner: &dyn Tree) -> std::result::Result<(), String> {
 }
 
 /// Puts what the containers did since into the store that has them.
-fn use_them(root: &Memory, kind: StoreKind) {
+pub(crate) fn use_them(root: &Memory, kind: StoreKind) {
     let tree: Arc<dyn Tree> = Arc::new(root.clone());
     let store = source(&tree, kind).expect("sound");
     let inner = if kind == StoreKind::Classic { String::new() } else { format!("{INNER}/") };
@@ -246,7 +248,7 @@ fn use_them(root: &Memory, kind: StoreKind) {
 }
 
 /// A root in which each store has the containers by now, those of the source newer.
-fn there_and_back(to: StoreKind) -> Memory {
+pub(crate) fn there_and_back(to: StoreKind) -> Memory {
     let (there, _, _) = moved(&root(), StoreKind::Classic);
     use_them(&there, StoreKind::Containerd);
     if to == StoreKind::Classic {
@@ -282,7 +284,7 @@ fn all_that_they_are_moves_both_ways() {
 }
 
 /// What the kernel noted for itself does not move; everything else does.
-fn without_private(mut folders: Folders) -> Folders {
+pub(crate) fn without_private(mut folders: Folders) -> Folders {
     let plain = |line: &String| line.replace(r#"("trusted.overlay.origin", "x"), "#, "");
     for files in folders.values_mut().flatten() {
         *files = files.iter().map(plain).collect();
@@ -391,14 +393,61 @@ fn some_stay_and_say_why() {
     assert_eq!(blanket.stays[0].what, "7 containers (auto, bare, db, dead, odd, orphan, web)");
 }
 
+/// One of so many operations is looked at, before the last ones: layers are put first, and have crash
+/// tests of their own.
+const SAMPLE: usize = 5;
+
 #[test]
 fn a_crash_leaves_each_whole_in_the_store_its_config_names() {
+    crashes(SAMPLE);
+}
+
+#[test]
+#[ignore = "long: minutes"]
+fn long_a_crash_at_any_operation_leaves_each_whole() {
+    crashes(1);
+}
+
+fn crashes(step: usize) {
     for (base, from) in [
         (root(), StoreKind::Classic),
         (there_and_back(StoreKind::Classic), StoreKind::Containerd),
         (there_and_back(StoreKind::Containerd), StoreKind::Classic),
     ] {
-        Crashes::of(base, from).everywhere();
+        Crashes::of(base, from).everywhere(step);
+    }
+}
+
+#[test]
+fn an_undo_that_dies_is_ended_by_the_next() {
+    let base = root();
+    let configs = |tree: &Memory| {
+        ["web", "db", "orphan"].map(|name| {
+            let file = format!("containers/{}/config.v2.json", container_id(name));
+            read(tree, path(&file)).expect("it is there")
+        })
+    };
+    let (there, _, _) = moved(&base, StoreKind::Classic);
+    let (old, new) = (configs(&base), configs(&there));
+    let whole = FaultSink::new(there.clone(), Fault::Never);
+    undo(&whole, &|_, _| true).expect("a journal");
+    assert_eq!(configs(&whole.after(Cut::Synced)), old, "all is durable at the end");
+    for n in 1..=whole.log().len() {
+        let dead = FaultSink::new(there.clone(), Fault::Dies(n));
+        undo(&dead, &|_, _| true).expect_err("it dies");
+        for cut in CUTS {
+            let tree = dead.after(cut);
+            look(&tree).expect("each is whole in its store");
+            for (number, config) in configs(&tree).into_iter().enumerate() {
+                let known = config == old[number] || config == new[number];
+                assert!(known, "operation {n}, {cut:?}: another config");
+            }
+            let ended = undo(&tree, &|_, _| true).expect("what is left can be read");
+            assert_eq!(configs(&tree), old, "operation {n}, {cut:?}: {ended:?}");
+            let left =
+                listing(&tree, path("containers")).into_iter().find(|l| l.contains("tranship"));
+            assert_eq!(left, None, "operation {n}, {cut:?}");
+        }
     }
 }
 
@@ -430,10 +479,9 @@ impl Crashes {
         dying
     }
 
-    fn everywhere(&self) {
-        // Layers are put first, and have crash tests of their own.
+    fn everywhere(&self, step: usize) {
         let last = self.operations.saturating_sub(LAST);
-        let all = (1..=self.operations).into_par_iter().filter(|n| *n > last || n % 5 == 0);
+        let all = (1..=self.operations).into_par_iter().filter(|n| *n > last || n % step == 0);
         let wrong: Vec<String> = all.flat_map_iter(|n| self.at(n)).collect();
         nothing_is(&wrong);
     }

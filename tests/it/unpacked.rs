@@ -177,6 +177,10 @@ fn layers_of_the_containerd_store_are_what_containerd_made_of_them() {
             None => Rules::containerd_base(),
         };
         wrong.extend(judge(&source, layer, rules).0);
+        let content = source.layer(layer.chain_id).expect("a layer of the store");
+        let differences = content.compare(layer.size, &()).expect("a sound tar");
+        let named = differences.named.iter().map(|one| format!("{} {one}", layer.chain_id));
+        wrong.extend(named.chain(differences.incomplete));
     }
     nothing_is(&wrong);
 }

@@ -121,7 +121,7 @@ fn containers(request: &MigrateRequest) -> Containers {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command is where the time comes in")]
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let now = jiff::Timestamp::now();
     let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
     Timestamp { seconds: now.as_second(), nanos }

@@ -7,20 +7,26 @@ mod inspect;
 mod migrate;
 mod ps;
 mod recipe;
+mod reclaim;
+mod repair;
 mod status;
 mod undo;
+mod verify;
 pub(crate) mod volumes;
 
 use serde_json::Value;
 
 use crate::cli::ops::{
     Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
-    MigrateRequest, Ops, Prepared, RecipeRequest, See, Volumes, Where,
+    MigrateRequest, Ops, Prepared, RecipeRequest, ReclaimRequest, Reclaiming, RepairRequest,
+    Repairing, See, UndoRequest, VerifyRequest, Volumes, Where,
 };
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::diff::ChangeRow;
+use crate::cli::rows::repair::{RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
+use crate::cli::rows::verify::VerifyReport;
 use crate::cli::rows::volumes::VolumesCarried;
 use crate::error::Result;
 use crate::format::docker::log::Record;
@@ -82,6 +88,10 @@ impl Ops for Host {
         volumes::rows(&survey(at)?, sizes)
     }
 
+    fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifyReport> {
+        verify::rows(request, progress)
+    }
+
     fn export_volumes(
         &self,
         request: &ExportVolumes,
@@ -104,6 +114,26 @@ impl Ops for Host {
 
     fn undo(&self, at: &Where) -> Result<UndoReport> {
         undo::rows(at)
+    }
+
+    fn repair(&self, request: &RepairRequest) -> Result<Box<dyn Repairing + '_>> {
+        repair::prepare(request)
+    }
+
+    fn runs(&self, request: &UndoRequest) -> Result<RunList> {
+        repair::runs(request)
+    }
+
+    fn undo_run(&self, request: &UndoRequest) -> Result<Undone> {
+        repair::undo_run(request)
+    }
+
+    fn reclaim(
+        &self,
+        request: &ReclaimRequest,
+        progress: &dyn Progress,
+    ) -> Result<Box<dyn Reclaiming>> {
+        reclaim::prepare(request, progress)
     }
 
     fn is_exported(&self, request: &MigrateRequest) -> Result<bool> {

@@ -14,6 +14,11 @@ pub(super) fn rows(at: &Where) -> Result<UndoReport> {
         daemon_config: at.daemon_config.clone(),
         platform: this_platform(),
     })?;
+    Ok(UndoReport { containers: bound_back(done) })
+}
+
+/// Returns what became of each container.
+pub(super) fn bound_back(done: Vec<BoundBack>) -> Vec<UndoneRow> {
     let row = |BoundBack { name, undone }: BoundBack| UndoneRow {
         id: undone.id,
         name,
@@ -24,5 +29,5 @@ pub(super) fn rows(at: &Where) -> Result<UndoReport> {
             End::Gone => UndoOutcome::Gone,
         },
     };
-    Ok(UndoReport { containers: done.into_iter().map(row).collect() })
+    done.into_iter().map(row).collect()
 }

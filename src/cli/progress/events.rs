@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cli::exit::Exit;
+use crate::cli::render::json;
 use crate::cli::rows::migrate::{Action, Migration};
 use crate::cli::rows::progress::{Event, EventRow};
 use crate::error::Result;
@@ -40,9 +41,9 @@ impl fmt::Debug for Events {
 impl Out {
     /// Nobody is left to tell if nobody reads.
     fn write(&mut self, row: &EventRow) {
-        if let Ok(mut line) = serde_json::to_vec(row) {
-            line.push(b'\n');
-            let _ = self.to.write_all(&line).and_then(|()| self.to.flush());
+        if let Ok(mut line) = serde_json::to_string(row) {
+            line.push('\n');
+            let _ = self.to.write_all(json::safe(&line).as_bytes()).and_then(|()| self.to.flush());
         }
         self.last = Some(Instant::now());
     }

@@ -5,11 +5,14 @@ pub(crate) mod diff;
 pub(crate) mod error;
 pub(crate) mod findings;
 pub(crate) mod images;
+pub(crate) mod json;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod migrate;
 mod moved;
 pub(crate) mod ps;
+pub(crate) mod reclaim;
+pub(crate) mod repair;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod template;
@@ -17,6 +20,7 @@ pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod undo;
 pub(crate) mod units;
+pub(crate) mod verify;
 pub(crate) mod volumes;
 
 /// How wide to set text.

@@ -5,6 +5,14 @@ use crate::cli::rows::undo::{UndoOutcome, UndoReport, UndoneRow};
 
 /// Returns a line for each container, and one for all.
 pub(crate) fn report(report: &UndoReport, width: usize) -> String {
+    containers(&report.containers, width)
+}
+
+/// Returns the same of `rows`; nothing for none.
+pub(crate) fn containers(rows: &[UndoneRow], width: usize) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
     let line = |row: &UndoneRow| {
         let what = match row.outcome {
             UndoOutcome::AsBefore => "as before the migration",
@@ -16,8 +24,8 @@ pub(crate) fn report(report: &UndoReport, width: usize) -> String {
         let text = format!("{} ({}): {what}", printable(&row.name), printable(&row.driver));
         wrap(&text, width, "  ") + "\n"
     };
-    let lines: String = report.containers.iter().map(line).collect();
-    let back = report.containers.iter().filter(|row| row.outcome != UndoOutcome::Gone).count();
+    let lines: String = rows.iter().map(line).collect();
+    let back = rows.iter().filter(|row| row.outcome != UndoOutcome::Gone).count();
     let verb = if back == 1 { "is" } else { "are" };
     format!("{lines}{} {verb} bound to the old store again.\n", count(back as u64, "container"))
 }

@@ -13,9 +13,12 @@ pub mod plan;
 pub mod progress;
 pub mod ps;
 pub mod recipe;
+pub mod reclaim;
+pub mod repair;
 pub mod run;
 pub mod status;
 pub mod undo;
+pub mod verify;
 pub mod volumes;
 
 pub use crate::model::{Severity, StoreKind};
@@ -85,8 +88,13 @@ mod tests {
             include_str!("../schema/progress.json"),
         );
         assert_schema::<ps::ContainerList>("ps.json", include_str!("../schema/ps.json"));
+        assert_schema::<reclaim::Reclaimed>("reclaim.json", include_str!("../schema/reclaim.json"));
         assert_schema::<recipe::RecipeList>("recipe.json", include_str!("../schema/recipe.json"));
+        assert_schema::<repair::Repair>("repair.json", include_str!("../schema/repair.json"));
+        assert_schema::<repair::RunList>("runs.json", include_str!("../schema/runs.json"));
+        assert_schema::<repair::Undone>("undone.json", include_str!("../schema/undone.json"));
         assert_schema::<run::JobReports>("run.json", include_str!("../schema/run.json"));
+        assert_schema::<verify::VerifyReport>("verify.json", include_str!("../schema/verify.json"));
         assert_schema::<undo::UndoReport>("undo.json", include_str!("../schema/undo.json"));
     }
 }

@@ -3,15 +3,15 @@
 use super::meta::Meta;
 use super::{Bucket, Db, Item, MAX_NESTING, Options, OwnedBucket, check, load, write};
 
-const SIZE: usize = 512;
+pub(super) const SIZE: usize = 512;
 
 /// The pages of a file from page 2 on, and what its meta pages say.
-struct Forge {
-    pages: Vec<Vec<u8>>,
-    meta: Meta,
+pub(super) struct Forge {
+    pub(super) pages: Vec<Vec<u8>>,
+    pub(super) meta: Meta,
 }
 
-fn page(flags: u16, count: usize, overflow: u32, body: &[u8]) -> Vec<u8> {
+pub(super) fn page(flags: u16, count: usize, overflow: u32, body: &[u8]) -> Vec<u8> {
     let mut page = vec![0; 8];
     page.extend(flags.to_le_bytes());
     page.extend((count as u16).to_le_bytes());
@@ -27,7 +27,7 @@ fn elements(flags: u16, fixed: &[[u32; 4]], data: &[u8]) -> Vec<u8> {
 }
 
 /// Returns a leaf of flags, keys and values.
-fn leaf(entries: &[(u32, &[u8], &[u8])]) -> Vec<u8> {
+pub(super) fn leaf(entries: &[(u32, &[u8], &[u8])]) -> Vec<u8> {
     let (mut fixed, mut data) = (Vec::new(), Vec::new());
     for (index, (flags, key, value)) in entries.iter().enumerate() {
         let distance = (entries.len() - index) * 16 + data.len();
@@ -38,7 +38,7 @@ fn leaf(entries: &[(u32, &[u8], &[u8])]) -> Vec<u8> {
 }
 
 /// Returns a branch of keys and pages.
-fn branch(children: &[(&[u8], u32)]) -> Vec<u8> {
+pub(super) fn branch(children: &[(&[u8], u32)]) -> Vec<u8> {
     let (mut fixed, mut data) = (Vec::new(), Vec::new());
     for (index, (key, child)) in children.iter().enumerate() {
         let distance = (children.len() - index) * 16 + data.len();
@@ -49,7 +49,7 @@ fn branch(children: &[(&[u8], u32)]) -> Vec<u8> {
 }
 
 /// Returns the value of a bucket whose root is page `root`.
-fn bucket(root: u64) -> Vec<u8> {
+pub(super) fn bucket(root: u64) -> Vec<u8> {
     [root.to_le_bytes(), 7_u64.to_le_bytes()].concat()
 }
 
@@ -60,7 +60,7 @@ fn inline(page: &[u8]) -> Vec<u8> {
 
 impl Forge {
     /// A sound file: a root with the bucket `b` (page 3), its branch, two leaves and a free page.
-    fn sound() -> Self {
+    pub(super) fn sound() -> Self {
         let pages = vec![
             leaf(&[(1, b"b", &bucket(3)), (0, b"c", b"value")]),
             branch(&[(b"d", 4), (b"m", 5)]),
@@ -81,7 +81,7 @@ impl Forge {
         Self { pages, meta }
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for txid in [0, 1] {
             bytes.extend(page(4, 0, 0, &Meta { txid, ..self.meta }.encode()));

@@ -37,6 +37,11 @@ pub(super) fn is_page_size(size: u32) -> bool {
     size.is_power_of_two() && (MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(&size)
 }
 
+/// Returns the sizes that pages can have, the smallest first.
+pub(super) fn page_sizes() -> impl Iterator<Item = u32> {
+    (MIN_PAGE_SIZE.ilog2()..=MAX_PAGE_SIZE.ilog2()).map(|bits| 1 << bits)
+}
+
 /// Returns the meta in force: of the valid ones the one with the larger transaction.
 pub(super) fn in_force(bytes: &[u8]) -> Result<Meta, DecodeError> {
     let first = Meta::decode(bytes, 0);
@@ -56,8 +61,7 @@ pub(super) fn in_force(bytes: &[u8]) -> Result<Meta, DecodeError> {
 
 /// Returns the second meta of a file whose first, which would tell where, is lost.
 fn probe(bytes: &[u8]) -> Result<Meta, DecodeError> {
-    let sizes = (MIN_PAGE_SIZE.ilog2()..=MAX_PAGE_SIZE.ilog2()).map(|bits| 1 << bits);
-    sizes
+    page_sizes()
         .map(|size| Meta::decode(bytes, size))
         .find(Result::is_ok)
         .unwrap_or_else(|| Err(DecodeError::new(0, "not found at any page size")))
@@ -65,7 +69,7 @@ fn probe(bytes: &[u8]) -> Result<Meta, DecodeError> {
 
 impl Meta {
     /// Reads the meta page that starts at byte `offset`: 0, or the size of a page.
-    fn decode(bytes: &[u8], offset: u32) -> Result<Self, DecodeError> {
+    pub(super) fn decode(bytes: &[u8], offset: u32) -> Result<Self, DecodeError> {
         let wrong = |what: String| Err(DecodeError::new(offset.into(), what));
         let start = usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(HEADER);
         let Some(body) = bytes.get(start..).and_then(<[u8]>::first_chunk::<SIZE>) else {
@@ -88,6 +92,13 @@ impl Meta {
             return wrong(format!("pages of {} bytes", meta.page_size));
         }
         Ok(meta)
+    }
+
+    /// Reads what a meta page says, be it valid or not.
+    pub(super) fn believed(bytes: &[u8], offset: u32) -> Option<Self> {
+        let start = usize::try_from(offset).ok()?.saturating_add(HEADER);
+        let body = bytes.get(start..)?.first_chunk::<SIZE>()?;
+        Some(Self::parse(body, offset).0)
     }
 
     fn parse(body: &[u8; SIZE], offset: u32) -> (Self, [u32; 2], u64) {

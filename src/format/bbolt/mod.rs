@@ -26,11 +26,13 @@ mod meta;
 mod page;
 mod pen;
 mod read;
+mod salvage;
 mod value;
 mod write;
 
 pub use check::{Summary, check};
 pub use read::{Bucket, Item, Iter};
+pub use salvage::{Home, Lost, Salvaged, salvage};
 pub use value::{Node, OwnedBucket, load};
 pub use write::{EncodeError, Layout, Options, write};
 

@@ -217,7 +217,7 @@ impl<'a> Page<'a> {
         Ok((key, child, self.offset.saturating_add(wide(at))))
     }
 
-    fn key(&self, index: usize) -> Result<&'a [u8], DecodeError> {
+    pub(super) fn key(&self, index: usize) -> Result<&'a [u8], DecodeError> {
         match self.kind {
             Kind::Branch => Ok(self.child(index)?.0),
             _ => Ok(self.entry(index)?.key),

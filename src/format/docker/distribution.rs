@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::BlobId;
+use crate::error::DecodeError;
 use crate::format::raw::{go_json, or_default};
 
 /// The most places of one layer that dockerd remembers.
@@ -39,6 +40,20 @@ pub fn add<'a>(old: &[u8], new: impl IntoIterator<Item = (BlobId, &'a str)>) -> 
     }
     all.drain(..all.len().saturating_sub(MOST));
     go_json(&all)
+}
+
+/// Returns the digests of the blobs that are named in a file, the oldest first.
+///
+/// # Errors
+/// What is no list of places, or names something that is no digest.
+pub fn blobs(bytes: &[u8]) -> Result<Vec<BlobId>, DecodeError> {
+    let wrong = |error: serde_json::Error| DecodeError::new(0, format!("no list: {error}"));
+    let all: Option<Vec<Known>> = serde_json::from_slice(bytes).map_err(wrong)?;
+    let read = |known: Known| {
+        let what = |error| format!("found the digest {:?}: {error}", known.digest);
+        known.digest.parse().map_err(|error| DecodeError::new(0, what(error)))
+    };
+    all.unwrap_or_default().into_iter().map(read).collect()
 }
 
 #[cfg(test)]

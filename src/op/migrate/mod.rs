@@ -28,7 +28,7 @@ use place::Destination;
 
 pub use exported::is_exported;
 pub use fingerprint::{Fingerprint, of_inventory};
-pub use switch::Switched;
+pub use switch::{Changed, Switched, switch_file};
 pub use undo::{BoundBack, Undo, undo};
 
 /// What to migrate, and how.

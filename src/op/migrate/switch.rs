@@ -66,47 +66,66 @@ pub(super) fn switch(request: &Request, root: &DataRoot) -> Result<Switched> {
     let place = || Place::new(shown(&file), "");
     os::make_dirs(folder).map_err(|error| Error::io(place(), error))?;
     let sink = LiveSink::open(folder)?;
-    let at = TreePathBuf::new(name.clone())
-        .ok_or_else(|| Error::corrupt(place(), "not the name of a file"))?;
-    let old = optional(read_within(sink.tree(), at.as_path(), LIMIT))?;
+    let at =
+        TreePathBuf::new(name).ok_or_else(|| Error::corrupt(place(), "not the name of a file"))?;
+    let changed = switch_file(&sink, at.as_path(), request.to)?;
+    let kept = changed.kept.map(|kept| shown(&folder.join(os::path_of(kept.as_path().as_bytes()))));
+    Ok(Switched { file: shown(&file), changes: changed.changes, kept })
+}
+
+/// What was changed in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The changes, in words; none if it said so already.
+    pub changes: Vec<String>,
+    /// The file as it was, if there was one.
+    pub kept: Option<TreePathBuf>,
+}
+
+/// Changes the daemon's configuration `at` so that it shows the store `to`. The file is the old one or the
+/// new one at any time, and the old one is durable aside before.
+///
+/// # Errors
+/// A file that dockerd could not read either, and what the sink says.
+pub fn switch_file(sink: &dyn Sink, at: TreePath<'_>, to: StoreKind) -> Result<Changed> {
+    let place = || sink.tree().place(at);
+    let old = optional(read_within(sink.tree(), at, LIMIT))?;
     let old_bytes = old.as_deref().unwrap_or_default();
-    let edited = match request.to {
+    let edited = match to {
         StoreKind::Classic => daemon_config::switch_to_classic(old_bytes),
         _ => daemon_config::switch_to_containerd(old_bytes),
     };
     let edited = edited.map_err(|error| error.at(place()))?;
     let changes: Vec<String> = edited.changes.iter().map(Change::to_string).collect();
     if changes.is_empty() {
-        return Ok(Switched { file: shown(&file), changes, kept: None });
+        return Ok(Changed::default());
     }
-    let attributes = match optional(sink.tree().stat(at.as_path()))? {
+    let attributes = match optional(sink.tree().stat(at))? {
         Some(found) => {
             let (mode, uid, gid) = (found.mode, found.uid, found.gid);
             Attributes { mode, uid, gid, ..Attributes::default() }
         }
         None => Attributes::root(0o644),
     };
-    let kept = match &old {
-        Some(old) => {
-            let kept = TreePathBuf::new([&name, KEPT].concat()).unwrap_or_default();
-            replace(&sink, &kept, &attributes, old)?;
-            Some(shown(&folder.join(os::path_of(kept.as_path().as_bytes()))))
-        }
-        None => None,
-    };
-    replace(&sink, &at, &attributes, &edited.bytes)?;
-    Ok(Switched { file: shown(&file), changes, kept })
+    let mut kept = None;
+    if let Some(old) = &old {
+        let name = TreePathBuf::new([at.as_bytes(), KEPT].concat()).unwrap_or_default();
+        replace(sink, name.as_path(), &attributes, old)?;
+        kept = Some(name);
+    }
+    replace(sink, at, &attributes, &edited.bytes)?;
+    Ok(Changed { changes, kept })
 }
 
 /// Writes a file whole beside its name, then gives it the name.
-fn replace(sink: &LiveSink, at: &TreePathBuf, to: &Attributes, bytes: &[u8]) -> Result<()> {
-    let new = TreePathBuf::new([b".tranship-", at.as_path().as_bytes()].concat());
+fn replace(sink: &dyn Sink, at: TreePath<'_>, to: &Attributes, bytes: &[u8]) -> Result<()> {
+    let new = TreePathBuf::new([b".tranship-", at.as_bytes()].concat());
     let new = new.unwrap_or_default();
     sink.remove(new.as_path())?;
     let mut file = sink.create(new.as_path(), to)?;
     file.write_all(bytes).map_err(|error| sink_error(sink, new.as_path(), error))?;
     file.finish()?;
     sink.sync()?;
-    sink.rename(new.as_path(), at.as_path())?;
+    sink.rename(new.as_path(), at)?;
     sink.sync()
 }

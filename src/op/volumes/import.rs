@@ -3,19 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::export::files_of;
+use super::write::Put;
 use super::{Size, of_folder, of_root, tree};
 use crate::error::{Error, Place, Result};
-use crate::format::bbolt::{self, Db, Options, OwnedBucket};
-use crate::format::docker::volume::{BUCKET, LOCAL, Record, is_name};
-use crate::format::raw::decode;
+use crate::format::docker::volume::{LOCAL, is_name};
 use crate::model::{Finding, Volume};
 use crate::op::host::{self, DataRoot, Stopped};
 use crate::os;
 use crate::store::{Progress, dockerd_locks, volumes};
-use crate::tree::{
-    Attributes, LiveSink, Sink, Sub, Tree, TreePath, TreePathBuf, optional, path, read, write,
-};
+use crate::tree::{LiveSink, Sink, Sub, Tree, TreePath, TreePathBuf, optional};
 
 /// What to import, and where.
 #[derive(Clone, Debug, Default)]
@@ -46,13 +42,6 @@ pub struct Imported {
     /// What was left out.
     pub findings: Vec<Finding>,
 }
-
-/// Our own folder in the data root. dockerd takes every folder beside the volumes for one of them.
-const STAGE: &str = "tranship/volume";
-
-/// moby v28.5 volume/local/local.go Create; its umask is 0.
-const FOLDER_MODE: u16 = 0o701;
-const RECORDS_MODE: u16 = 0o600;
 
 /// Puts files into a new volume of the data root.
 ///
@@ -95,10 +84,9 @@ pub fn import(root: &DataRoot, wanted: &Importing, progress: &dyn Progress) -> R
     }
     progress.start(size.apparent, 1);
     progress.phase(name);
-    imported.findings.extend(writer.stage(&source, progress)?);
     let labels = labels(there.as_ref(), &wanted.labels);
-    writer.record(name, there.as_ref(), labels)?;
-    writer.commit(name)?;
+    let put = Put { name, labels, keeps_options: there.is_some() };
+    imported.findings.extend(put.from(&source, &writer.sink, progress)?);
     stopped.release()?;
     Ok(imported)
 }
@@ -159,83 +147,5 @@ impl Writer {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Writes the folder of the volume aside and makes it durable; what a run before left is removed.
-    fn stage(&self, source: &dyn Tree, progress: &dyn Progress) -> Result<Option<Finding>> {
-        let stage = path(STAGE);
-        self.sink.remove(stage)?;
-        self.sink.make_dir(path("tranship"), 0o700)?;
-        self.sink.make_dir(stage, FOLDER_MODE)?;
-        self.sink.finish_dir(stage, &Attributes::root(FOLDER_MODE))?;
-        let data = stage.join(path("_data"));
-        let copied = files_of(source, TreePath::ROOT, &self.sink, data.as_path(), progress);
-        let (_, finding) = match copied {
-            Ok(copied) => copied,
-            Err(error) => {
-                self.sink.remove(stage)?;
-                return Err(error);
-            }
-        };
-        self.sink.sync()?;
-        Ok(finding)
-    }
-
-    /// Writes the entry of the volume into `metadata.db`, which is written whole.
-    fn record(
-        &self,
-        name: &str,
-        there: Option<&Volume>,
-        labels: Option<BTreeMap<String, String>>,
-    ) -> Result<()> {
-        let file = path(volumes::METADATA);
-        self.sink.make_dir(path(volumes::FOLDER), FOLDER_MODE)?;
-        let place = || self.sink.tree().place(file);
-        let bytes = optional(read(self.sink.tree(), file))?.unwrap_or_default();
-        let (mut root, mut how) = (OwnedBucket::new(), Options::default());
-        if !bytes.is_empty() {
-            let db = Db::open(&bytes).map_err(|error| error.at(place()))?;
-            root = bbolt::load(&db).map_err(|error| error.at(place()))?;
-            how = Options::replacing(&db);
-        }
-        let known = root.child(BUCKET).and_then(|bucket| bucket.get(name.as_bytes()));
-        let known: Option<Record> = known.and_then(|value| decode(value).ok());
-        let options = known.and_then(|record| record.options).filter(|_| there.is_some());
-        let record = Record { name: name.to_owned(), driver: LOCAL.to_owned(), labels, options };
-        root.bucket_mut(BUCKET).put(name.as_bytes().to_vec(), record.encode());
-        let bytes = bbolt::write(&root, &how).map_err(|error| error.at(place()))?;
-        bbolt::check(&bytes).map_err(|error| error.at(place()))?;
-        let aside = path("tranship/volumes.db");
-        self.sink.remove(aside)?;
-        write(&self.sink, aside, RECORDS_MODE, &bytes)?;
-        self.sink.sync()?;
-        self.rename(aside, file)?;
-        self.sink.sync()
-    }
-
-    /// Moves the volume to its place; one that is there is removed after that.
-    fn commit(&self, name: &str) -> Result<()> {
-        let stage = path(STAGE);
-        let folder = volumes::folder(name.as_bytes()).unwrap_or_default();
-        match optional(self.sink.tree().stat(folder.as_path()))? {
-            Some(_) => self.sink.exchange(stage, folder.as_path())?,
-            None => self.rename(stage, folder.as_path())?,
-        }
-        self.sink.sync()?;
-        self.sink.remove(stage)?;
-        let own = path("tranship");
-        if self.sink.tree().names(own)?.is_empty() {
-            self.sink.remove(own)?;
-        }
-        self.sink.sync()
-    }
-
-    fn rename(&self, from: TreePath<'_>, to: TreePath<'_>) -> Result<()> {
-        self.sink.rename(from, to).map_err(|error| match error.io_kind() {
-            Some(std::io::ErrorKind::CrossesDevices) => error.hint(
-                "the volumes are on a file system of their own: unpack the archive there by hand",
-            ),
-            _ => error,
-        })
     }
 }

@@ -2,6 +2,7 @@
 
 mod export;
 mod import;
+mod write;
 
 use std::collections::HashSet;
 
@@ -13,6 +14,7 @@ use crate::tree::{Kind, Sub, Tree, TreePath, walk};
 
 pub use export::{Carried, Destination, export};
 pub use import::{Imported, Importing, import};
+pub use write::Put;
 
 /// What the files of a volume take, each counted once, however many names it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

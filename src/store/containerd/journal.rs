@@ -104,11 +104,18 @@ impl Journal {
     }
 }
 
-/// Removes the staging folder, the journal first: what is half removed must not be taken for done.
+/// Removes what is staged, the journal first: what is half removed must not be taken for done. What was
+/// put aside lies in the same folder, and stays.
 pub(super) fn discard(sink: &dyn Sink) -> Result<()> {
     sink.remove(layout::journal().as_path())?;
     sink.sync()?;
-    sink.remove(layout::staging().as_path())?;
+    let folder = layout::staging();
+    let names = optional(sink.tree().names(folder.as_path()))?.unwrap_or_default();
+    if names.iter().any(|name| name == layout::QUARANTINE.as_bytes()) {
+        remove_others(sink, &folder, &[layout::QUARANTINE.to_owned()])?;
+    } else {
+        sink.remove(folder.as_path())?;
+    }
     sink.sync()
 }
 

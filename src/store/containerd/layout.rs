@@ -29,6 +29,9 @@ pub(super) const METADATA: &str = "io.containerd.metadata.v1.bolt";
 pub(super) const META_DB: &str = "io.containerd.metadata.v1.bolt/meta.db";
 pub(super) const STAGING: &str = "tranship";
 
+/// What is put aside lies in a folder of this name in ours.
+pub(super) const QUARANTINE: &str = "quarantine";
+
 /// Returns the path that `text` spells, made of constants, hex digits and names that were checked.
 pub(super) fn at(text: String) -> TreePathBuf {
     TreePathBuf::new(text.into_bytes()).unwrap_or_default()
@@ -36,6 +39,15 @@ pub(super) fn at(text: String) -> TreePathBuf {
 
 pub(super) fn blobs() -> TreePathBuf {
     at(format!("{CONTENT}/blobs/sha256"))
+}
+
+/// Returns the folder of all blobs, which has one for each algorithm.
+pub(super) fn blob_folder() -> TreePathBuf {
+    at(format!("{CONTENT}/blobs"))
+}
+
+pub(super) fn ingests() -> TreePathBuf {
+    at(format!("{CONTENT}/ingest"))
 }
 
 pub(super) fn blob(blob: BlobId) -> TreePathBuf {

@@ -1,14 +1,18 @@
 //! The containerd image store, as Docker uses it.
 
+mod audit;
 mod content;
 mod journal;
 mod layout;
+mod mend;
 mod metadata;
 mod read;
+mod reclaim;
 mod records;
 mod schema;
 mod write;
 
+pub use mend::mends;
 pub use read::Containerd;
 pub use write::Writer;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::audit;
 use super::content::{Content, LayerAt};
 use super::layout::{self, Snapshotter};
 use super::records::{Record, Records, Snapshot, records};
@@ -19,7 +20,8 @@ use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, PlatformIm
 use crate::store::blob::Verified;
 use crate::store::contents::contents;
 use crate::store::manifests::{Keeper, Manifests, document};
-use crate::store::{Contents, Document, LayerContent, PackedLayer, Source, Writable};
+use crate::store::reclaim::{Reclaim, Wanted};
+use crate::store::{Audit, Contents, Document, LayerContent, PackedLayer, Piece, Source, Writable};
 use crate::tree::{Tree, TreePathBuf};
 
 /// The name of a record that keeps an image without names (moby v28
@@ -28,11 +30,11 @@ pub(super) const DANGLING_PREFIX: &str = "moby-dangling@";
 
 /// One namespace and snapshotter of a containerd root.
 pub struct Containerd {
-    tree: Arc<dyn Tree>,
-    namespace: String,
-    inventory: Inventory,
-    layers: HashMap<ChainId, LayerAt>,
-    records: Records,
+    pub(super) tree: Arc<dyn Tree>,
+    pub(super) namespace: String,
+    pub(super) inventory: Inventory,
+    pub(super) layers: HashMap<ChainId, LayerAt>,
+    pub(super) records: Records,
 }
 
 impl std::fmt::Debug for Containerd {
@@ -100,6 +102,19 @@ impl Containerd {
         Ok(Found { inventory, layers, records })
     }
 
+    pub(super) fn files_of(&self) -> &dyn Tree {
+        &*self.tree
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Returns how large a blob is that the namespace has.
+    pub(super) fn blob_size(&self, blob: BlobId) -> Option<u64> {
+        self.records.blobs.get(&blob).map(|blob| blob.size)
+    }
+
     fn here(&self) -> Here<'_> {
         Here { tree: &*self.tree, records: &self.records }
     }
@@ -150,7 +165,9 @@ impl Source for Containerd {
             Error::missing(place, format!("no image has a layer {chain_id}"))
         })?;
         let snapshotter = &self.inventory.driver;
-        Ok(Box::new(Content { tree: &*self.tree, snapshotter, at }))
+        let stack = self.records.stack(&chain_id.to_string());
+        let below = stack.iter().skip(1).filter_map(|(_, snapshot)| self.files(snapshot)).collect();
+        Ok(Box::new(Content { tree: &*self.tree, snapshotter, at, below }))
     }
 
     fn stack(&self, top: ChainId) -> Result<Vec<TreePathBuf>> {
@@ -185,6 +202,10 @@ impl Source for Containerd {
         Ok(Document { bytes, labels: self.records.labels.get(&blob).cloned().unwrap_or_default() })
     }
 
+    fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
+        self.waste(wanted)
+    }
+
     fn contents(&self, image: &Image) -> Result<Option<Contents>> {
         let named = self.records.targets.get(&BlobId(image.id));
         let target = named.or_else(|| image.own_manifest()).ok_or_else(|| {
@@ -210,6 +231,14 @@ impl Source for Containerd {
             Some(PackedLayer { diff_id, blob, repositories: self.repositories(blob) })
         };
         Ok(image.layers.iter().zip(&read.layers).filter_map(layer).collect())
+    }
+
+    fn audit(&self) -> Result<Audit> {
+        audit::audit(self)
+    }
+
+    fn pieces(&self) -> Vec<Piece> {
+        audit::pieces(self)
     }
 
     fn has_tar(&self, chain_id: ChainId) -> bool {

@@ -25,6 +25,8 @@ pub(super) const LEASE_PREFIX: &[u8] = b"moby-image-";
 pub(super) struct Records {
     pub(super) images: Vec<Record>,
     pub(super) blobs: HashMap<BlobId, Blob>,
+    /// The lengths of blobs that other namespaces have: Docker keeps the history of builds in one.
+    pub(super) others: HashMap<BlobId, u64>,
     /// The snapshots that both files know, by their keys.
     snapshots: HashMap<String, Snapshot>,
     /// The registry documents kept for classic images.
@@ -76,12 +78,14 @@ pub(super) fn records(tree: &dyn Tree, name: &str, snapshotter: &str) -> Result<
         }
         None => HashMap::new(),
     };
-    let read = || {
+    let read = || -> Decoded<Records> {
         let db = Db::open(&meta)?;
-        match namespace(&db, name)? {
-            Some(namespace) => in_namespace(&namespace, snapshotter, &usage),
-            None => Ok(Records::default()),
-        }
+        let mut records = match namespace(&db, name)? {
+            Some(namespace) => in_namespace(&namespace, snapshotter, &usage)?,
+            None => Records::default(),
+        };
+        records.others = in_others(&db, name)?;
+        Ok(records)
     };
     read().map_err(|error| error.at(tree.place(meta_path.as_path())))
 }
@@ -181,6 +185,20 @@ fn in_namespace(namespace: &Bucket<'_>, snapshotter: &str, usage: &Usage<'_>) ->
         }
     }
     Ok(records)
+}
+
+fn in_others(db: &Db<'_>, own: &str) -> Decoded<HashMap<BlobId, u64>> {
+    let mut others = HashMap::new();
+    let Some(v1) = db.root().bucket(schema::V1)? else { return Ok(others) };
+    for (_, namespace) in buckets(&v1)?.iter().filter(|(name, _)| *name != own.as_bytes()) {
+        let Some(blobs) = namespace.at(&[schema::CONTENT, schema::BLOB])? else { continue };
+        for (digest, blob) in buckets(&blobs)? {
+            if let (Some(digest), Some(size)) = (parsed(digest), size(&blob)?) {
+                others.insert(BlobId(digest), size);
+            }
+        }
+    }
+    Ok(others)
 }
 
 fn parsed(text: &[u8]) -> Option<Digest> {

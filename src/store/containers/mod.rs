@@ -23,14 +23,17 @@ use crate::format::raw::decode;
 use crate::model::{Container, Finding, Severity};
 use crate::tree::{Tree, TreePathBuf, optional, path, read};
 
-pub use rebind::{End, Rebound, Undone, rebind, undo};
+pub use rebind::{End, Moved, Rebound, Undone, moved, rebind, undo};
+
+/// Where they all are.
+pub(super) const FOLDER: &str = "containers";
 
 /// Returns the containers of the data root `tree`, and what is wrong with others.
 ///
 /// # Errors
 /// Where the folder cannot be read.
 pub fn read_all(tree: &dyn Tree) -> Result<(Vec<Container>, Vec<Finding>)> {
-    let folder = path("containers");
+    let folder = path(FOLDER);
     let names = optional(tree.names(folder))?.unwrap_or_default();
     let read: Vec<_> =
         names.par_iter().filter(|name| is_id(name)).map(|id| one(tree, id)).collect();
@@ -87,8 +90,13 @@ fn is_id(name: &[u8]) -> bool {
 }
 
 /// Returns the config of the container with the ID `id`, of 64 hex digits.
-fn config_file(id: &[u8]) -> TreePathBuf {
+pub(super) fn config_file(id: &[u8]) -> TreePathBuf {
     TreePathBuf::new([b"containers", id, b"config.v2.json"].join(&b'/')).unwrap_or_default()
+}
+
+/// Returns the file of what the container `id` has of its machine.
+pub(super) fn host_config_file(id: &str) -> TreePathBuf {
+    TreePathBuf::new([b"containers", id.as_bytes(), HOST_CONFIG].join(&b'/')).unwrap_or_default()
 }
 
 fn one(tree: &dyn Tree, id: &[u8]) -> Result<Container> {

@@ -13,7 +13,8 @@ use crate::format::docker::container::{self, Binding};
 use crate::format::oci::Descriptor;
 use crate::format::raw::decode;
 use crate::tree::{
-    Attributes, Sink, TreePath, TreePathBuf, optional, path, read, read_within, sink_error,
+    Attributes, Sink, Time, Tree, TreePath, TreePathBuf, optional, path, read, read_within,
+    sink_error,
 };
 
 /// A folder of our own in the data root.
@@ -114,7 +115,7 @@ pub fn rebind(sink: &dyn Sink, to: &str, containers: &[Rebound]) -> Result<()> {
 /// Returns what an earlier run changed that is still so: one that was interrupted is gone on with, and
 /// undone together with this one.
 fn kept(sink: &dyn Sink, to: &str, changes: &[Change]) -> Result<Vec<Change>> {
-    let Some(mut journal) = journal(sink)?.filter(|journal| journal.to == to) else {
+    let Some(mut journal) = journal(sink.tree())?.filter(|journal| journal.to == to) else {
         return Ok(Vec::new());
     };
     journal.containers.retain(|old| changes.iter().all(|new| new.id != old.id));
@@ -140,7 +141,7 @@ fn is_bound(sink: &dyn Sink, id: &str, driver: &str) -> Result<bool> {
 /// # Errors
 /// A journal that cannot be read, and what the sink says.
 pub fn undo(sink: &dyn Sink, has: &dyn Fn(&str, &str) -> bool) -> Result<Option<Vec<Undone>>> {
-    let Some(journal) = journal(sink)? else { return Ok(None) };
+    let Some(journal) = journal(sink.tree())? else { return Ok(None) };
     let (mut undone, mut texts) = (Vec::new(), Vec::new());
     for change in &journal.containers {
         if !is_bound(sink, &change.id, &journal.to)? {
@@ -172,6 +173,29 @@ pub fn undo(sink: &dyn Sink, has: &dyn Fn(&str, &str) -> bool) -> Result<Option<
     }
     sink.sync()?;
     Ok(Some(undone))
+}
+
+/// The containers that the last migration of a data root bound to another store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The driver that they were bound to.
+    pub to: String,
+    /// Their IDs.
+    pub containers: Vec<String>,
+    /// When they were.
+    pub at: Time,
+}
+
+/// Returns which containers [`undo`] would bind to their old store again; nothing if there is nothing to
+/// undo.
+///
+/// # Errors
+/// A journal that cannot be read.
+pub fn moved(tree: &dyn Tree) -> Result<Option<Moved>> {
+    let Some(journal) = journal(tree)? else { return Ok(None) };
+    let at = tree.stat(path(JOURNAL))?.mtime;
+    let containers = journal.containers.into_iter().map(|change| change.id).collect();
+    Ok(Some(Moved { to: journal.to, containers, at }))
 }
 
 /// Returns a config bound as another one is.
@@ -211,11 +235,11 @@ fn config(sink: &dyn Sink, at: &TreePathBuf) -> Result<(Vec<u8>, Attributes)> {
     Ok((bytes, Attributes { mode, uid, gid, ..Attributes::default() }))
 }
 
-fn journal(sink: &dyn Sink) -> Result<Option<Journal>> {
-    let Some(bytes) = optional(read_within(sink.tree(), path(JOURNAL), LIMIT))? else {
+fn journal(tree: &dyn Tree) -> Result<Option<Journal>> {
+    let Some(bytes) = optional(read_within(tree, path(JOURNAL), LIMIT))? else {
         return Ok(None);
     };
-    let place = || sink.tree().place(path(JOURNAL));
+    let place = || tree.place(path(JOURNAL));
     let journal: Journal = serde_json::from_slice(&bytes).map_err(|error| {
         Error::corrupt(place(), format!("no journal of ours: {error}"))
             .hint("move it away, if the containers are in the store they are to be in")

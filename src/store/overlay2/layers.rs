@@ -77,6 +77,20 @@ fn add_with_parents(
 }
 
 fn entry(tree: &dyn Tree, layout: &Layout, chain_id: ChainId) -> Result<Entry> {
+    let entry = as_written(tree, layout, chain_id)?;
+    // The daemon believes the folder's name. Bytes that hash to the diff ID but stand in another
+    // chain's folder would be given to the wrong images.
+    let meant = ChainId::child(entry.parent, entry.diff_id);
+    if meant != chain_id {
+        let place = tree.place(layout.layer(chain_id, "diff").as_path());
+        let what = format!("found diff ID and parent of chain {meant}, wanted {chain_id}");
+        return Err(Error::corrupt(place, what));
+    }
+    Ok(entry)
+}
+
+/// Returns what the folder of a layer says, as the daemon takes it: at its word.
+pub(super) fn as_written(tree: &dyn Tree, layout: &Layout, chain_id: ChainId) -> Result<Entry> {
     let file = |key: &str| read_within(tree, layout.layer(chain_id, key).as_path(), VALUE_LIMIT);
     let at = |key: &'static str| {
         move |error: DecodeError| error.at(tree.place(layout.layer(chain_id, key).as_path()))
@@ -88,13 +102,5 @@ fn entry(tree: &dyn Tree, layout: &Layout, chain_id: ChainId) -> Result<Entry> {
         Some(bytes) => Some(layerdb::parent(&bytes).map_err(at("parent"))?),
         None => None,
     };
-    // The daemon believes the folder's name. Bytes that hash to the diff ID but stand in another
-    // chain's folder would be given to the wrong images.
-    let meant = ChainId::child(parent, diff_id);
-    if meant != chain_id {
-        let place = tree.place(layout.layer(chain_id, "diff").as_path());
-        let what = format!("found diff ID and parent of chain {meant}, wanted {chain_id}");
-        return Err(Error::corrupt(place, what));
-    }
     Ok(Entry { diff_id, parent, size: u64::try_from(size).unwrap_or(0), cache_id })
 }

@@ -141,6 +141,21 @@ impl Layout {
         self.image(&["imagedb", "metadata", "sha256", &image.hex()])
     }
 
+    /// Returns the folder of the files that say what blobs unpack to.
+    pub(super) fn diffs(&self) -> TreePathBuf {
+        self.image(&["distribution", "diffid-by-digest", "sha256"])
+    }
+
+    /// Returns the folder of the files that say which registries have layers.
+    pub(super) fn places(&self) -> TreePathBuf {
+        self.image(&["distribution", "v2metadata-by-diffid", "sha256"])
+    }
+
+    /// Returns the folder of the driver.
+    pub(super) fn driver_folder(&self) -> TreePathBuf {
+        joined(&[&self.driver])
+    }
+
     /// Returns the file that says what a blob of a registry unpacks to.
     pub(super) fn diff_of(&self, blob: BlobId) -> TreePathBuf {
         self.image(&["distribution", "diffid-by-digest", "sha256", &blob.hex()])

@@ -6,18 +6,23 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::audit::{self, Here};
 use super::images::{self, Images};
 use super::layers::{self, Entry};
 use super::layout::Layout;
 use super::mounts::{self, Mount};
 use super::tarball::Tarball;
 use crate::digest::{BlobId, ChainId, ConfigId};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, from_io};
 use crate::format::docker::link::Link;
+use crate::format::tar;
 use crate::format::tar_split::Entries;
 use crate::model::{Inventory, Layer, StoreKind};
 use crate::store::blob::Verified;
-use crate::store::{Document, LayerContent, Source, Writable};
+use crate::store::put::{Metered, drain};
+use crate::store::reclaim::{Reclaim, Wanted};
+use crate::store::unpack::{Compare, Differences, Rules};
+use crate::store::{Audit, Document, LayerContent, Piece, Progress, Source, Writable};
 use crate::tree::{Tree, TreePath, TreePathBuf, optional, read_within};
 
 /// The classic store of one graph driver, its inventory read.
@@ -69,12 +74,25 @@ impl Overlay2 {
         Ok(Found { layout, layers, inventory })
     }
 
+    fn here(&self) -> Here<'_> {
+        let (tree, layout) = (&*self.tree, &self.layout);
+        Here { tree, layout, layers: &self.layers, inventory: &self.inventory }
+    }
+
     /// Adds containers, which the data root knows and the store does not.
     pub fn add_containers(
         &mut self,
         containers: impl IntoIterator<Item = crate::model::Container>,
     ) {
         self.inventory.containers.extend(containers);
+    }
+
+    pub(super) fn files(&self) -> &dyn Tree {
+        &*self.tree
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Notes which registry documents were kept for the images; the store itself does not know.
@@ -143,6 +161,18 @@ impl Source for Overlay2 {
         Ok(Writable { upper, init, below, parent })
     }
 
+    fn audit(&self) -> Result<Audit> {
+        audit::audit(&self.here())
+    }
+
+    fn pieces(&self) -> Vec<Piece> {
+        audit::pieces(&self.here())
+    }
+
+    fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
+        self.waste(wanted)
+    }
+
     fn document(&self, blob: BlobId) -> Result<Document> {
         Ok(Document {
             bytes: images::config(&*self.tree, &self.layout, blob.0)?,
@@ -178,6 +208,24 @@ impl LayerContent for Content<'_> {
 
     fn tar_is_of_files(&self) -> bool {
         true
+    }
+
+    /// The tar tells whether files have their bytes. What has none, as folders, links and empty files,
+    /// is looked for by its name.
+    fn compare(&self, planned: u64, progress: &dyn Progress) -> Result<Differences> {
+        let (tree, files) = (&*self.store.tree, self.files.as_path());
+        // With user namespaces owners are others, and there are no devices.
+        if tree.stat(files)?.uid != 0 {
+            return drain(self.tar()?, planned, progress).map(|()| Differences::default());
+        }
+        let mut compare = Compare::new(tree, files, Rules::docker()).without_content();
+        tar::watch(Metered::new(self.tar()?, planned, progress), &mut compare)
+            .map_err(|error| from_io(error, || tree.place(files)))?;
+        let mut differences = compare.finish()?;
+        // Modes and times are as the driver of those days made them.
+        differences.named.retain(|one| one.differs.is_lost());
+        differences.more = 0;
+        Ok(differences)
     }
 
     fn files(&self) -> Option<(&dyn Tree, TreePathBuf)> {

@@ -78,10 +78,6 @@ impl Dirs {
     pub(super) fn inside_out(&self) -> impl Iterator<Item = (TreePath<'_>, &Dir)> {
         self.dirs.iter().rev().filter_map(|(path, dir)| Some((TreePath::new(path)?, dir)))
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.dirs.len()
-    }
 }
 
 fn weight(path: &[u8], dir: &Dir) -> usize {
@@ -111,9 +107,9 @@ mod tests {
         let order: Vec<_> = dirs.inside_out().map(|(path, _)| path.to_string()).collect();
         assert_eq!(order, ["ab", "a/b/c", "a/b", "a.b", "a", ""]);
         dirs.remove(path("a"));
-        assert_eq!(dirs.len(), 3);
+        assert_eq!(dirs.dirs.len(), 3);
         dirs.remove(TreePath::ROOT);
-        assert_eq!((dirs.len(), dirs.held), (0, 0));
+        assert_eq!((dirs.dirs.len(), dirs.held), (0, 0));
     }
 
     #[test]

@@ -1,16 +1,19 @@
-//! Unpacks a layer's tar as one of the two daemons does, and tells whether a folder holds it already.
+//! Unpacks a layer's tar as one of the two daemons does, tells whether a folder holds it already, and
+//! names what differs.
 //!
-//! Both are a [`Watch`](crate::format::tar::Watch), so one reading of a tar can unpack it and do
-//! something else besides: verify it, or take it apart for a tar-split.
+//! [`Unpacker`], [`Same`] and [`Compare`] are each a [`Watch`](crate::format::tar::Watch), so one reading
+//! of a tar can unpack it and do something else besides: verify it, or take it apart for a tar-split.
+//! Who has a layer and not its rules asks [`LayerContent::compare`](super::LayerContent::compare) for
+//! the [`Differences`].
 
 mod attributes;
 mod body;
+mod compare;
 mod dirs;
 mod name;
-mod same;
 mod write;
 
-pub use same::Same;
+pub use compare::{Compare, Difference, Differences, Differs, NAMED, Same};
 pub use write::Unpacker;
 
 use crate::error::Result;

@@ -2,7 +2,7 @@
 
 mod crash;
 mod names;
-mod seen;
+pub(crate) mod seen;
 mod target;
 mod written;
 

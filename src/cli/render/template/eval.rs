@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Expr, Field, Fields, Function, Part};
+use crate::cli::render::json;
 use crate::cli::render::text::printable;
 
 /// More spaces than any line needs; `pad` and hostile numbers must not fill memory.
@@ -63,12 +64,13 @@ fn eval<R: Fields>(expr: &Expr, row: &Row<'_, R>) -> Result<Value, String> {
 fn json_row<R: Fields>(row: &Row<'_, R>) -> Result<String, String> {
     let fields: BTreeMap<&str, String> =
         row.fields.iter().map(|(name, _)| (*name, row.row.field(name))).collect();
-    serde_json::to_string(&fields).map_err(|error| error.to_string())
+    let text = serde_json::to_string(&fields).map_err(|error| error.to_string())?;
+    Ok(json::safe(&text).into_owned())
 }
 
 fn call(function: Function, args: &[Value]) -> Result<Value, String> {
     Ok(match (function, args) {
-        (Function::Json, [value]) => Value::Safe(json(value)?),
+        (Function::Json, [value]) => Value::Safe(json_text(value)?),
         (Function::Lower, [value]) => map(value, |text| text.to_lowercase())?,
         (Function::Upper, [value]) => map(value, |text| text.to_uppercase())?,
         (Function::Title, [value]) => map(value, title)?,
@@ -112,13 +114,13 @@ fn map(value: &Value, change: impl Fn(&str) -> String) -> Result<Value, String> 
     text_of(value).map(|text| Value::Text(change(text)))
 }
 
-fn json(value: &Value) -> Result<String, String> {
-    match value {
+fn json_text(value: &Value) -> Result<String, String> {
+    let text = match value {
         Value::Text(text) | Value::Safe(text) => serde_json::to_string(text),
         Value::List(items) => serde_json::to_string(items),
         Value::Number(number) => serde_json::to_string(number),
-    }
-    .map_err(|error| error.to_string())
+    };
+    Ok(json::safe(&text.map_err(|error| error.to_string())?).into_owned())
 }
 
 /// The separator is the template's own, so it is printed as it is; the items are not.

@@ -12,7 +12,7 @@ use crate::format::time::Timestamp;
 type Bucket<'a> = OwnedBucket<'a>;
 
 /// Labels of one entry.
-pub(super) type Labels = BTreeMap<String, String>;
+pub(in crate::store::containerd) type Labels = BTreeMap<String, String>;
 
 /// Writes the time of making and of the last change, the first only if there is none.
 fn stamp(bucket: &mut Bucket<'_>, created: Timestamp, updated: Timestamp) {
@@ -35,7 +35,7 @@ fn varint(number: u64) -> Vec<u8> {
 }
 
 /// The entries of one namespace of `meta.db`.
-pub(super) struct Namespace<'n, 'a> {
+pub(in crate::store::containerd) struct Namespace<'n, 'a> {
     name: String,
     bucket: &'n mut Bucket<'a>,
     now: Timestamp,
@@ -44,7 +44,11 @@ pub(super) struct Namespace<'n, 'a> {
 impl<'n, 'a> Namespace<'n, 'a> {
     /// Returns the namespace called `name`, made if there is none, with the buckets that containerd
     /// makes with the first image.
-    pub(super) fn of(root: &'n mut Bucket<'a>, name: &str, now: Timestamp) -> Self {
+    pub(in crate::store::containerd) fn of(
+        root: &'n mut Bucket<'a>,
+        name: &str,
+        now: Timestamp,
+    ) -> Self {
         let v1 = root.bucket_mut(schema::V1);
         if v1.get(schema::VERSION).is_none() {
             v1.put(schema::VERSION, value::encode_varint(schema::FIRST_VERSION));
@@ -55,7 +59,12 @@ impl<'n, 'a> Namespace<'n, 'a> {
     }
 
     /// Adds a blob, or labels to one that is there.
-    pub(super) fn add_blob(&mut self, blob: BlobId, size: u64, labels: &Labels) {
+    pub(in crate::store::containerd) fn add_blob(
+        &mut self,
+        blob: BlobId,
+        size: u64,
+        labels: &Labels,
+    ) {
         let digest = blob.to_string();
         let entry = self.bucket.path_mut(&[schema::CONTENT, schema::BLOB, digest.as_bytes()]);
         entry.put(schema::SIZE, varint(size));
@@ -64,14 +73,18 @@ impl<'n, 'a> Namespace<'n, 'a> {
     }
 
     /// Adds labels to a blob that is there.
-    pub(super) fn add_labels(&mut self, blob: BlobId, labels: &Labels) {
+    pub(in crate::store::containerd) fn add_labels(&mut self, blob: BlobId, labels: &Labels) {
         let digest = blob.to_string();
         let entry = self.bucket.path_mut(&[schema::CONTENT, schema::BLOB, digest.as_bytes()]);
         put_labels(entry, labels);
     }
 
     /// Adds a lease on blobs, in the place of one of that name.
-    pub(super) fn add_lease(&mut self, id: Vec<u8>, blobs: impl Iterator<Item = BlobId>) {
+    pub(in crate::store::containerd) fn add_lease(
+        &mut self,
+        id: Vec<u8>,
+        blobs: impl Iterator<Item = BlobId>,
+    ) {
         let now = value::encode_time(self.now).to_vec();
         let lease = self.bucket.bucket_mut(schema::LEASES).bucket_mut(id);
         lease.put(schema::CREATED_AT, now);
@@ -80,7 +93,12 @@ impl<'n, 'a> Namespace<'n, 'a> {
     }
 
     /// Adds a lease on snapshots that does not end, in the place of one of that name.
-    pub(super) fn add_snapshot_lease(&mut self, id: &str, snapshotter: &str, keys: &[String]) {
+    pub(in crate::store::containerd) fn add_snapshot_lease(
+        &mut self,
+        id: &str,
+        snapshotter: &str,
+        keys: &[String],
+    ) {
         let now = value::encode_time(self.now).to_vec();
         let leases = self.bucket.bucket_mut(schema::LEASES);
         leases.remove(id.as_bytes());
@@ -92,7 +110,7 @@ impl<'n, 'a> Namespace<'n, 'a> {
 
     /// Adds a snapshot in the place of one of that key. What stands on that stands on this one then: what
     /// `docker commit` made stands on its container's init snapshot.
-    pub(super) fn replace_snapshot(
+    pub(in crate::store::containerd) fn replace_snapshot(
         &mut self,
         snapshotter: &str,
         key: &str,
@@ -125,7 +143,7 @@ impl<'n, 'a> Namespace<'n, 'a> {
     /// Here the first is used and the second passed over. So if the power fails with only the
     /// snapshotter's file in its place, a daemon that pulls the same image does not come upon a name
     /// that is taken.
-    pub(super) fn add_snapshot(
+    pub(in crate::store::containerd) fn add_snapshot(
         &mut self,
         snapshotter: &str,
         key: &str,
@@ -158,19 +176,23 @@ impl<'n, 'a> Namespace<'n, 'a> {
     }
 
     /// Returns the name of a snapshot in the snapshotter's own file.
-    pub(super) fn snapshot(&self, snapshotter: &str, key: &str) -> Option<Vec<u8>> {
+    pub(in crate::store::containerd) fn snapshot(
+        &self,
+        snapshotter: &str,
+        key: &str,
+    ) -> Option<Vec<u8>> {
         let entry = self.bucket.at(&[schema::SNAPSHOTS, snapshotter.as_bytes(), key.as_bytes()])?;
         entry.get(schema::NAME).map(<[u8]>::to_vec)
     }
 
     /// Returns the digest that the record `name` points at.
-    pub(super) fn target(&self, name: &str) -> Option<String> {
+    pub(in crate::store::containerd) fn target(&self, name: &str) -> Option<String> {
         let target = self.bucket.at(&[schema::IMAGES, name.as_bytes(), schema::TARGET])?;
         Some(String::from_utf8_lossy(target.get(schema::DIGEST)?).into_owned())
     }
 
     /// Returns how many records point at `digest`.
-    pub(super) fn count_targets(&self, digest: &str) -> usize {
+    pub(in crate::store::containerd) fn count_targets(&self, digest: &str) -> usize {
         let images = self.bucket.child(schema::IMAGES).into_iter().flat_map(Bucket::iter);
         let is_target = |node: &Node<'_>| match node {
             Node::Bucket(record) => {
@@ -183,7 +205,7 @@ impl<'n, 'a> Namespace<'n, 'a> {
     }
 
     /// Adds a record, in the place of one of that name.
-    pub(super) fn add_record(&mut self, name: &str, record: &Record) {
+    pub(in crate::store::containerd) fn add_record(&mut self, name: &str, record: &Record) {
         let images = self.bucket.bucket_mut(schema::IMAGES);
         images.remove(name.as_bytes());
         let entry = images.bucket_mut(name.as_bytes().to_vec());
@@ -196,46 +218,46 @@ impl<'n, 'a> Namespace<'n, 'a> {
     }
 
     /// Gives the record `name` another name.
-    pub(super) fn rename_record(&mut self, name: &str, to: &str) {
+    pub(in crate::store::containerd) fn rename_record(&mut self, name: &str, to: &str) {
         let images = self.bucket.bucket_mut(schema::IMAGES);
         if let Some(Node::Bucket(entry)) = images.remove(name.as_bytes()) {
             images.put_bucket(to.as_bytes().to_vec(), *entry);
         }
     }
 
-    pub(super) fn remove_record(&mut self, name: &str) {
+    pub(in crate::store::containerd) fn remove_record(&mut self, name: &str) {
         self.bucket.bucket_mut(schema::IMAGES).remove(name.as_bytes());
     }
 }
 
 /// An image under one name.
-pub(super) struct Record {
-    pub(super) target: BlobId,
-    pub(super) media_type: String,
-    pub(super) size: u64,
-    pub(super) created: Timestamp,
-    pub(super) updated: Timestamp,
-    pub(super) labels: Labels,
+pub(in crate::store::containerd) struct Record {
+    pub(in crate::store::containerd) target: BlobId,
+    pub(in crate::store::containerd) media_type: String,
+    pub(in crate::store::containerd) size: u64,
+    pub(in crate::store::containerd) created: Timestamp,
+    pub(in crate::store::containerd) updated: Timestamp,
+    pub(in crate::store::containerd) labels: Labels,
 }
 
 /// One snapshot of the snapshotter's own `metadata.db`.
-pub(super) struct Snapshot {
-    pub(super) name: Vec<u8>,
-    pub(super) parent: Option<Vec<u8>>,
-    pub(super) folder: u64,
-    pub(super) usage: Usage,
-    pub(super) now: Timestamp,
+pub(in crate::store::containerd) struct Snapshot {
+    pub(in crate::store::containerd) name: Vec<u8>,
+    pub(in crate::store::containerd) parent: Option<Vec<u8>>,
+    pub(in crate::store::containerd) folder: u64,
+    pub(in crate::store::containerd) usage: Usage,
+    pub(in crate::store::containerd) now: Timestamp,
 }
 
 /// Whether a snapshot will change again; if not, what it takes.
 #[derive(Clone, Copy)]
-pub(super) enum Usage {
+pub(in crate::store::containerd) enum Usage {
     Active,
     Committed { inodes: u64, size: u64 },
 }
 
 /// Adds a snapshot to a `metadata.db`.
-pub(super) fn add_to_backend(root: &mut Bucket<'_>, snapshot: &Snapshot) {
+pub(in crate::store::containerd) fn add_to_backend(root: &mut Bucket<'_>, snapshot: &Snapshot) {
     let v1 = root.bucket_mut(schema::V1);
     v1.bucket_mut(schema::PARENTS);
     let all = v1.bucket_mut(schema::SNAPSHOTS);
@@ -265,7 +287,7 @@ pub(super) fn add_to_backend(root: &mut Bucket<'_>, snapshot: &Snapshot) {
 }
 
 /// Removes the snapshots with these folders from a `metadata.db`.
-pub(super) fn forget(root: &mut Bucket<'_>, folders: &HashSet<u64>) {
+pub(in crate::store::containerd) fn forget(root: &mut Bucket<'_>, folders: &HashSet<u64>) {
     if folders.is_empty() {
         return;
     }
@@ -291,7 +313,7 @@ pub(super) fn forget(root: &mut Bucket<'_>, folders: &HashSet<u64>) {
 
 /// Returns what an interrupted commit added to `metadata.db` and not to `meta.db`, by the snapshots' keys,
 /// with the folders.
-pub(super) fn unnamed(
+pub(in crate::store::containerd) fn unnamed(
     meta: &Bucket<'_>,
     backend: &Bucket<'_>,
     moves: &Moves,
@@ -336,7 +358,7 @@ fn names<'b>(
 }
 
 /// Returns the chains that have a snapshot which both files know.
-pub(super) fn chains(
+pub(in crate::store::containerd) fn chains(
     meta: &Bucket<'_>,
     backend: &Bucket<'_>,
     namespace: &str,
@@ -349,7 +371,7 @@ pub(super) fn chains(
 }
 
 /// Returns every folder that a `metadata.db` names, and the last number it handed out.
-pub(super) fn folders(root: &Bucket<'_>) -> (HashSet<u64>, u64) {
+pub(in crate::store::containerd) fn folders(root: &Bucket<'_>) -> (HashSet<u64>, u64) {
     let Some(all) = root.at(&[schema::V1, schema::SNAPSHOTS]) else { return Default::default() };
     let names = all.iter().map(|(name, _)| name);
     let folders = names.filter_map(|name| value::uvarint(all.child(name)?.get(schema::ID)?).ok());

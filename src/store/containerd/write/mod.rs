@@ -13,7 +13,7 @@ mod container;
 mod image;
 mod layer;
 mod lease;
-mod meta;
+pub(super) mod meta;
 mod recover;
 mod snapshot;
 mod stage;

@@ -34,6 +34,8 @@ use crate::store::{
 use crate::tree::{Attributes, Sink, Time, TreePath, TreePathBuf, optional, sink_error};
 use plan::Planned;
 
+pub(super) use plan::links;
+
 /// A classic store being written.
 pub struct Writer {
     sink: Arc<dyn Sink>,

@@ -45,7 +45,7 @@ pub(super) fn cache_ids(chain_id: ChainId) -> impl Iterator<Item = String> {
 }
 
 /// Returns the short links that a layer of ours may have.
-pub(super) fn links(cache_id: &str) -> impl Iterator<Item = Link> {
+pub(in crate::store::overlay2) fn links(cache_id: &str) -> impl Iterator<Item = Link> {
     let bits = move |n| {
         let digest = Digest::of(format!("tranship link {cache_id} {n}").as_bytes());
         digest.as_bytes().first_chunk().copied().unwrap_or_default()

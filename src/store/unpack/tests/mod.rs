@@ -1,5 +1,6 @@
 //! Unpacking, judged in memory.
 
+mod compare;
 mod hostile;
 mod rows;
 mod same;

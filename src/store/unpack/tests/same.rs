@@ -2,7 +2,7 @@ use super::*;
 use crate::tree::{Special, Time};
 
 /// A layer with something of everything.
-fn layer() -> Vec<u8> {
+pub(super) fn layer() -> Vec<u8> {
     tar()
         .edited(b'5', b"a/", b"", owned("700", 1, 9))
         .file("a/x", &[7; 300_000])
@@ -25,7 +25,7 @@ fn is_same(tar: &[u8], tree: &Memory, rules: Rules<'_>) -> bool {
     same.finish().expect("a sound tree")
 }
 
-fn made(tar: &[u8], rules: Rules<'_>) -> Memory {
+pub(super) fn made(tar: &[u8], rules: Rules<'_>) -> Memory {
     let tree = Memory::new();
     unpack(&tree, tar, rules).expect("a sound tar");
     tree
@@ -49,7 +49,7 @@ fn what_was_unpacked_is_the_same_by_the_rules_it_was_unpacked_by() {
 }
 
 /// Puts a file in the place of what is at `at`.
-fn replace(tree: &Memory, at: &str, bytes: &[u8], attributes: &Attributes) {
+pub(super) fn replace(tree: &Memory, at: &str, bytes: &[u8], attributes: &Attributes) {
     use std::io::Write as _;
     tree.remove(path(at)).expect("it can go");
     let mut file = tree.create(path(at), attributes).expect("a free name");
@@ -57,12 +57,12 @@ fn replace(tree: &Memory, at: &str, bytes: &[u8], attributes: &Attributes) {
     file.finish().expect("memory takes all");
 }
 
-fn put(tree: &Memory, at: &str, special: &Special, attributes: &Attributes) {
+pub(super) fn put(tree: &Memory, at: &str, special: &Special, attributes: &Attributes) {
     tree.remove(path(at)).expect("it can go");
     tree.put(path(at), special, attributes).expect("a free name");
 }
 
-fn change(tree: &Memory, at: &str, change: impl FnOnce(&mut Attributes)) {
+pub(super) fn change(tree: &Memory, at: &str, change: impl FnOnce(&mut Attributes)) {
     let at = path(at);
     let found = tree.stat(at).expect("it is there");
     let mut attributes = Attributes {
@@ -80,14 +80,14 @@ fn change(tree: &Memory, at: &str, change: impl FnOnce(&mut Attributes)) {
     .expect("memory takes all");
 }
 
-fn at_zero() -> Attributes {
+pub(super) fn at_zero() -> Attributes {
     Attributes { mtime: Some(Time::default()), ..Attributes::root(0o644) }
 }
 
 /// What is changed, how, and whether it is the same still.
 type Row = (&'static str, fn(&Memory), bool);
 
-fn mark(name: &str, value: &str) -> impl FnOnce(&mut Attributes) {
+pub(super) fn mark(name: &str, value: &str) -> impl FnOnce(&mut Attributes) {
     let pair = (name.as_bytes().to_vec(), value.as_bytes().to_vec());
     move |attributes| _ = attributes.xattrs.insert(pair.0, pair.1)
 }

@@ -1,0 +1,83 @@
+//! Both bolt files, written anew.
+
+use super::super::schema;
+use super::bolt::Bolt;
+use super::{Mender, Wrong};
+use crate::error::Result;
+use crate::format::bbolt;
+use crate::store::mend::{Change, Mend, Mending};
+
+impl Mender<'_> {
+    /// Notes what is wrong with the files themselves.
+    pub(super) fn damage(&mut self) {
+        let own = [schema::V1, self.namespace.as_bytes(), schema::SNAPSHOTS];
+        let snapshots =
+            self.meta.root.at(&own).and_then(|all| all.child(self.snapshotter.as_bytes()));
+        // A snapshotter that was never used has no file, as beside a classic store.
+        let is_used = snapshots.is_some_and(|all| all.iter().next().is_some());
+        let mut notes = Vec::new();
+        for (bolt, is_wanted) in [(&mut self.backend, is_used), (&mut self.meta, true)] {
+            if !bolt.is_there && is_wanted {
+                bolt.broken = Some("it is not there".to_owned());
+            }
+            let Some(error) = &bolt.broken else { continue };
+            notes.push(format!("{}: {error}", self.tree.place(bolt.path.as_path())));
+            bolt.changed = true;
+        }
+        for note in notes {
+            let (what, how) =
+                ("stand in a file that containerd cannot open", "are saved into a new one");
+            self.note(what, how, note);
+        }
+    }
+
+    /// Ends the plan with the mend of the records, if any are wrong.
+    pub(super) fn records(mut self) -> Result<Mending> {
+        if !self.meta.changed && !self.backend.changed {
+            return Ok(self.out);
+        }
+        let v1 = self.meta.root.bucket_mut(schema::V1);
+        if v1.get(schema::VERSION).is_none() {
+            let version = crate::format::containerd::value::encode_varint(schema::FIRST_VERSION);
+            v1.put(schema::VERSION, version);
+        }
+        let mut changes = Vec::new();
+        // As a migration does it: what meta.db names is in metadata.db before.
+        for bolt in [&self.backend, &self.meta] {
+            if bolt.changed {
+                changes.extend([self.written(bolt)?, Change::Settle]);
+            }
+        }
+        let code = match (&self.meta.broken, &self.backend.broken) {
+            (None, None) => "records-wrong",
+            _ => "bolt-damaged",
+        };
+        let (what, how) = (said(&self.wrong, |wrong| wrong.what), said(&self.wrong, |w| w.how));
+        let place = self.tree.place(self.meta.path.as_path());
+        // Whatever the records name must be there before them.
+        self.out.mends.push(Mend { code, place, what, how, changes });
+        Ok(self.out)
+    }
+
+    fn written(&self, bolt: &Bolt) -> Result<Change> {
+        let place = || self.tree.place(bolt.path.as_path());
+        let bytes = bbolt::write(&bolt.root, &bolt.options).map_err(|error| error.at(place()))?;
+        bbolt::check(&bytes).map_err(|error| error.at(place()))?;
+        Ok(Change::file(bolt.path.clone(), bolt.mode, bytes))
+    }
+}
+
+/// How many things are named of one sort.
+const NAMED: usize = 3;
+
+fn said(all: &[Wrong], word: impl Fn(&Wrong) -> &'static str) -> String {
+    let one = |wrong: &Wrong| {
+        let named: Vec<_> = wrong.which.iter().take(NAMED).map(String::as_str).collect();
+        let more = match wrong.which.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("records that {} ({}{more})", word(wrong), named.join(", "))
+    };
+    all.iter().map(one).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,142 @@
+//! Giving room back: only what is proven to be of no use goes, and nothing else is touched.
+
+mod crash;
+mod parts;
+mod store;
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use tranship::error::Result;
+use tranship::model::StoreKind;
+use tranship::op::aside::{self, About};
+use tranship::op::host::{DataRoot, Host, Known, Opened, open, survey};
+use tranship::op::reclaim::{Done, Plan, Request, plan};
+use tranship::tree::{Kind, Memory, Sink, SubSink, Tree, TreePath, path, walk};
+
+use crate::moves::INNER;
+use crate::support::NOW;
+use crate::support::carried::{host, read_layers};
+
+fn surveyed(root: &Memory) -> Host {
+    let opened = Opened { tree: Arc::new(root.clone()), only: None };
+    survey(&opened, &Known { platform: host(), ..Known::default() }).expect("a data root")
+}
+
+fn recorded(name: &str) -> Host {
+    let archive =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/roots/{name}.tar.zst"));
+    let opened = open(Some(&archive)).expect("a recorded root");
+    survey(&opened, &Known { platform: host(), ..Known::default() }).expect("a recorded root")
+}
+
+fn only(host: &Host) -> &DataRoot {
+    host.roots.first().expect("one data root")
+}
+
+fn store(kind: StoreKind) -> Request {
+    Request { store: Some(kind), now: NOW, ..Request::default() }
+}
+
+fn orphans() -> Request {
+    Request { orphans: true, now: NOW, ..Request::default() }
+}
+
+fn planned(root: &Memory, request: &Request) -> Plan {
+    plan(only(&surveyed(root)), request, &()).expect("a plan")
+}
+
+/// Returns the sorts of things that go, with how many there are of each.
+fn codes(plan: &Plan) -> BTreeMap<&'static str, usize> {
+    let mut codes = BTreeMap::new();
+    for waste in plan.parts.iter().flat_map(|part| &part.waste) {
+        *codes.entry(waste.code).or_default() += 1;
+    }
+    codes
+}
+
+/// Ends what was interrupted, then plans and removes.
+fn carry_out(sink: &Arc<dyn Sink>, request: &Request) -> Result<Done> {
+    let inner: Arc<dyn Sink> = Arc::new(SubSink::make(Arc::clone(sink), path(INNER), 0o711)?);
+    for sink in [sink, &inner] {
+        aside::finish(&**sink)?;
+    }
+    let root = copy_of(sink.tree());
+    let host = surveyed(&root);
+    let mut done = Done::default();
+    if request.store.is_some_and(|kind| !only(&host).stores.iter().any(|s| s.here.kind == kind)) {
+        return Ok(done);
+    }
+    let plan = plan(only(&host), request, &())?;
+    assert_eq!(plan.unproven, []);
+    let number = aside::next_number([sink.tree(), inner.tree()])?;
+    let about = About { verb: "reclaim", at: NOW, number, keep: request.keep };
+    for (part, sink) in plan.parts.iter().zip([sink, &inner]).filter(|(part, _)| !part.is_empty()) {
+        part.apply(&**sink, &about, &(), &mut done)?;
+    }
+    Ok(done)
+}
+
+/// Surveys need a tree of their own; memory shares what it holds.
+fn copy_of(tree: &dyn Tree) -> Memory {
+    let copy = Memory::new();
+    let copying = tranship::tree::Copying {
+        snapshots: tranship::tree::Snapshots::Copy,
+        skip: &|_| false,
+        skip_xattr: &|_| false,
+    };
+    copy.remove(path("x")).expect("below the root");
+    for entry in tree.list(TreePath::ROOT).expect("memory can be read") {
+        let name = TreePath::ROOT.child(&entry.name).expect("a name");
+        let at = name.as_path();
+        match entry.metadata.kind {
+            Kind::Dir => drop(tranship::tree::copy(tree, at, &copy, at, &copying).expect("a copy")),
+            _ => drop(tranship::tree::copy_one(tree, at, &copy, at, &copying).expect("a copy")),
+        }
+    }
+    copy
+}
+
+fn removed(root: &Memory, request: &Request) -> (Memory, Done) {
+    let tree = Arc::new(root.clone());
+    let sink: Arc<dyn Sink> = Arc::<Memory>::clone(&tree);
+    let done = carry_out(&sink, request).expect("nothing fails");
+    ((*tree).clone(), done)
+}
+
+/// Returns how many images a daemon sees in each store; each must be whole.
+fn images(root: &Memory) -> std::result::Result<BTreeMap<StoreKind, usize>, String> {
+    let host = surveyed(root);
+    let mut found = BTreeMap::new();
+    for seen in &only(&host).stores {
+        let Some(source) = seen.here.source.as_deref() else {
+            // Folders of layers alone: no daemon sees an image.
+            found.insert(seen.here.kind, 0);
+            continue;
+        };
+        let inventory = source.inventory();
+        if let Some(finding) = inventory.findings.first() {
+            return Err(format!("{}: {}: {}", seen.here.kind, finding.code, finding.what));
+        }
+        for image in &inventory.images {
+            read_layers(source, image).map_err(|error| format!("{}: {error}", seen.here.kind))?;
+        }
+        found.insert(seen.here.kind, inventory.images.len());
+    }
+    Ok(found)
+}
+
+/// Returns the bytes on disk of all that is in `root`, each file once.
+fn bytes(root: &Memory) -> u64 {
+    let (mut total, mut seen) = (0, HashSet::new());
+    walk(root, TreePath::ROOT, &mut |_, entry| {
+        let found = &entry.metadata;
+        if found.kind == Kind::Dir || seen.insert(found.ino) {
+            total += found.allocated;
+        }
+        Ok(true)
+    })
+    .expect("memory can be read");
+    total
+}
