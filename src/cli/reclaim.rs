@@ -149,7 +149,7 @@ pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
         ui.flush()?;
         ui.note(&findings::text(&done.findings, ui.text_width()));
     }
-    if args.asks_nothing() && !quiet && !json {
+    if args.asks_nothing() && !done.waste.is_empty() && !quiet && !json {
         ui.note(NOTHING_ASKED);
     }
     match is_refused {

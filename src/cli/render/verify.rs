@@ -10,6 +10,9 @@ use crate::cli::rows::{FindingRow, Severity};
 /// How many findings of one code are shown; the others are counted.
 const SHOWN: usize = 10;
 
+/// Of what harms nothing, as daemons themselves leave it behind.
+const SHOWN_UNTIDY: usize = 2;
+
 /// Returns the report; if `quiet`, only what is wrong.
 pub(crate) fn text(report: &VerifyReport, quiet: bool, width: usize) -> String {
     let mut out = findings(&report.findings, width);
@@ -37,27 +40,28 @@ fn findings(findings: &[FindingRow], width: usize) -> String {
     for (severity, title) in groups {
         let group: Vec<_> = findings.iter().filter(|one| one.severity == severity).collect();
         if !group.is_empty() {
-            out += &format!("{title}\n{}\n", grouped(&group, width));
+            let most = if severity == Severity::Untidy { SHOWN_UNTIDY } else { SHOWN };
+            out += &format!("{title}\n{}\n", grouped(&group, most, width));
         }
     }
     out
 }
 
 /// Returns the findings of one severity; of many with one code only the first.
-fn grouped(group: &[&FindingRow], width: usize) -> String {
+fn grouped(group: &[&FindingRow], most: usize, width: usize) -> String {
     let (mut out, mut of_code) = (String::new(), HashMap::<&str, usize>::new());
     for finding in group {
         let told = of_code.entry(&finding.code).or_default();
         *told += 1;
-        if *told <= SHOWN {
+        if *told <= most {
             out += &one(finding, width);
         }
     }
-    let mut more: Vec<_> = of_code.into_iter().filter(|(_, told)| *told > SHOWN).collect();
+    let mut more: Vec<_> = of_code.into_iter().filter(|(_, told)| *told > most).collect();
     more.sort_unstable();
     for (code, told) in more {
         let code = printable(code);
-        out += &format!("  {code}: {} more, which --json lists\n", told.saturating_sub(SHOWN));
+        out += &format!("  {code}: {} more, which --json lists\n", told.saturating_sub(most));
     }
     out
 }
