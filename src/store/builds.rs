@@ -81,7 +81,7 @@ fn add(bucket: &OwnedBucket<'_>, mentioned: &mut BTreeSet<Vec<u8>>) {
 /// go with the store.
 ///
 /// # Errors
-/// As [`files`].
+/// What the tree says of a folder that is there.
 pub fn waste(tree: &dyn Tree, kind: StoreKind) -> Result<Option<Waste>> {
     let paths = files(tree, kind)?;
     let what = "what the image builder keeps beside its layers".to_owned();

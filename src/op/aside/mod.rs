@@ -1,6 +1,6 @@
 //! Changing a tree so that nothing is lost: what gives way is put aside, and can be put back.
 //!
-//! A *run* is a list of [`Mend`](crate::store::mend::Mend)s carried out together. It has a number, and a
+//! A *run* is a list of [`Mend`]s carried out together. It has a number, and a
 //! folder of its own in the tree that it changes:
 //!
 //! ```text

@@ -2,7 +2,7 @@
 //!
 //! What goes is what each store tells with its proof ([`store::reclaim`](crate::store::reclaim)). A whole
 //! store goes only if everything in it is found, and read to its end, in the other. All changes go through
-//! [`aside`](super::aside): what a daemon sees changes first, files are renamed away and only then deleted,
+//! [`aside`]: what a daemon sees changes first, files are renamed away and only then deleted,
 //! and a run that dies is gone on with by the next.
 
 mod apply;

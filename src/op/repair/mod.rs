@@ -3,7 +3,7 @@
 //!
 //! A plan is made by reading alone ([`plan`]): each store says what it would change in its own tree, with
 //! the help of the other stores and of what the user names. All changes go through
-//! [`aside`](super::aside), so that they can be undone.
+//! [`aside`], so that they can be undone.
 
 use std::path::PathBuf;
 use std::sync::Arc;

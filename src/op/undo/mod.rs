@@ -1,4 +1,4 @@
-//! Undoing what was done to a data root: what [`aside`](super::aside) kept, and the containers that a
+//! Undoing what was done to a data root: what [`aside`] kept, and the containers that a
 //! migration bound to another store.
 
 use std::path::PathBuf;
