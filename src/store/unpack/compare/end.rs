@@ -1,12 +1,12 @@
 //! What can be compared only once the whole tar is read: folders, and what the tar does not have.
 
-use super::difference::Differs;
+use super::difference::{Differs, Found};
 use super::entry::{differing, differing_xattrs, is_label};
 use super::{Compare, hash};
 use crate::error::Result;
 use crate::format::overlay::Mark;
 use crate::store::unpack::attributes::without_private;
-use crate::tree::{Kind, TreePath, optional, walk};
+use crate::tree::{Kind, Tree, TreePath, optional, walk};
 
 impl Compare<'_> {
     pub(super) fn compare_dirs(&mut self) -> Result<()> {
@@ -47,19 +47,45 @@ impl Compare<'_> {
         Ok(())
     }
 
+    /// Most names are known from the tar, so names alone are listed; what has another is looked at.
     pub(super) fn find_extra(&mut self) -> Result<()> {
-        let root = self.root.clone();
-        let (tree, dirs, seen) = (self.tree, &self.dirs, &self.seen);
-        let (found, is_odd) = (&mut self.found, &mut self.is_odd);
-        walk(tree, root.as_path(), &mut |at, entry| {
-            let path = at.below(root.as_path()).unwrap_or(TreePath::ROOT);
-            match entry.metadata.kind {
-                Kind::Dir => *is_odd |= !dirs.contains(path),
-                _ if seen.contains(&hash(path)) => {}
-                Kind::Socket => *is_odd = true,
-                _ => found.note(path, Differs::Extra),
+        for (dir, _) in self.dirs.inside_out() {
+            let at = self.at(dir);
+            let listed = self.tree.names(at.as_path());
+            // What became of a folder that gave way meanwhile is told of the folder.
+            let Some(names) = optional(listed)? else { continue };
+            for path in names.iter().filter_map(|name| dir.child(name)) {
+                let path = path.as_path();
+                if !self.dirs.contains(path) && !self.seen.contains(&hash(path)) {
+                    let (found, is_odd) = (&mut self.found, &mut self.is_odd);
+                    extra(self.tree, self.root.as_path(), path, found, is_odd)?;
+                }
             }
-            Ok(true)
-        })
+        }
+        Ok(())
     }
+}
+
+/// Notes what the tar does not have, with all that is in it.
+fn extra(
+    tree: &dyn Tree,
+    root: TreePath<'_>,
+    path: TreePath<'_>,
+    found: &mut Found,
+    is_odd: &mut bool,
+) -> Result<()> {
+    let mut note = |path: TreePath<'_>, kind| match kind {
+        Kind::Dir | Kind::Socket => *is_odd = true,
+        _ => found.note(path, Differs::Extra),
+    };
+    let at = root.join(path);
+    let Some(metadata) = optional(tree.stat(at.as_path()))? else { return Ok(()) };
+    note(path, metadata.kind);
+    if metadata.kind == Kind::Dir {
+        walk(tree, at.as_path(), &mut |at, entry| {
+            note(at.below(root).unwrap_or(TreePath::ROOT), entry.metadata.kind);
+            Ok(true)
+        })?;
+    }
+    Ok(())
 }
