@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let place = |path: &Path| path.display().to_string();
     measure("status, classic", &[words("status"), vec![place(&root)]].concat(), ROUNDS)?;
     measure("images, classic", &[words("images"), vec![place(&root)]].concat(), ROUNDS)?;
+    measure("verify, classic", &[words("verify --quick"), vec![place(&root)]].concat(), ROUNDS)?;
     if !containerd.exists() {
         let how = "migrate --quiet --to containerd --compress none --snapshots none --all --root";
         let into = vec![place(&root), "--into".to_owned(), place(&containerd)];
@@ -53,7 +54,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     }
     let daemon = place(&containerd.join("containerd/daemon"));
     measure("status, containerd", &[words("status"), vec![daemon.clone()]].concat(), ROUNDS)?;
-    measure("images, containerd", &[words("images"), vec![daemon]].concat(), ROUNDS)?;
+    measure("images, containerd", &[words("images"), vec![daemon.clone()]].concat(), ROUNDS)?;
+    measure("verify, containerd", &[words("verify --quick"), vec![daemon]].concat(), ROUNDS)?;
     Ok(())
 }
 
