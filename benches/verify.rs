@@ -1,5 +1,5 @@
-//! `tranship verify` of a data root, beside what no verification can do without: hashing as many bytes on
-//! all cores when they are in memory, and `cat` of the same files when they are not.
+//! `tranship verify` of a data root, beside what no verification can do without: reading the same files by
+//! as many `cat`s as there are cores, and hashing as many bytes on all of them.
 //!
 //! `cargo bench --bench verify -- ROOT [ROUNDS]`, ROOT as `benches/root` makes it; needs root, to empty the
 //! cache.
@@ -18,25 +18,23 @@ use std::time::Instant;
 use tranship::digest::Digest;
 
 const ROUNDS: usize = 3;
-const MIB: f64 = 1048576.0;
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let args: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let [root, rest @ ..] = args.as_slice() else { return Err("which data root?".into()) };
     let rounds = rest.first().map_or(Ok(ROUNDS), |count| count.parse())?;
     let root = Path::new(root);
-    println!("           verify    MB read   peak        beside it           of it");
+    let cores = thread::available_parallelism()?.get();
+    println!("       verify   MB read   peak     cat x 1   cat x {cores}   SHA-256");
     for _ in 0..rounds {
-        cat(root)?;
-        let warm = verify(root)?;
-        let speed = sha256_speed()?;
-        warm.print("warm", &format!("SHA-256 {:5.2} GB/s", speed / 1e9), warm.bytes / speed);
+        cat(root, 1)?;
+        verify(root)?.print("warm", cat(root, 1)?, cat(root, cores)?, cores);
         empty_cache()?;
-        let begun = Instant::now();
-        cat(root)?;
-        let wanted = begun.elapsed().as_secs_f64();
+        let one = cat(root, 1)?;
         empty_cache()?;
-        verify(root)?.print("cold", &format!("cat {wanted:11.2} s"), wanted);
+        let all = cat(root, cores)?;
+        empty_cache()?;
+        verify(root)?.print("cold", one, all, cores);
     }
     Ok(())
 }
@@ -48,11 +46,11 @@ struct Run {
 }
 
 impl Run {
-    fn print(&self, what: &str, beside: &str, wanted: f64) {
+    fn print(&self, state: &str, one: f64, all: f64, cores: usize) {
         let (seconds, bytes, peak) = (self.seconds, self.bytes / 1e6, self.peak);
-        let share = 100.0 * wanted / seconds;
+        let hash = self.bytes / sha256_speed(cores);
         println!(
-            "{what:8} {seconds:6.2} s {bytes:10.0} {peak:6.0} MiB   {beside:20} {share:4.0} %"
+            "{state} {seconds:6.2} s {bytes:9.0} {peak:4.0} MiB {one:7.2} s {all:7.2} s {hash:7.2} s"
         );
     }
 }
@@ -72,12 +70,17 @@ fn verify(root: &Path) -> Result<Run, Box<dyn Error + Send + Sync>> {
     Ok(Run { seconds, bytes, peak: peak / 1024.0 })
 }
 
-/// Reads every file below `root`, in one process and file after file.
-fn cat(root: &Path) -> io::Result<()> {
-    let mut find = Command::new("find");
-    find.arg(root).args(["-type", "f", "-exec", "cat", "{}", "+"]);
-    let status = find.stdout(Stdio::null()).status()?;
-    status.success().then_some(()).ok_or_else(|| io::Error::other("cat failed"))
+/// Reads every file below `root` by so many `cat`s, and returns how long that takes.
+fn cat(root: &Path, processes: usize) -> io::Result<f64> {
+    let read = format!("find \"$1\" -type f -print0 | xargs -0 -n 1000 -P {processes} cat");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &read, "sh"]).arg(root).stdout(Stdio::null());
+    let begun = Instant::now();
+    let status = shell.status()?;
+    match status.success() {
+        true => Ok(begun.elapsed().as_secs_f64()),
+        false => Err(io::Error::other("cat failed")),
+    }
 }
 
 /// Forgets what files hold.
@@ -86,16 +89,15 @@ fn empty_cache() -> io::Result<()> {
     fs::write("/proc/sys/vm/drop_caches", "3")
 }
 
-/// How many bytes all cores together hash in a second, each 16 MiB again and again.
-fn sha256_speed() -> io::Result<f64> {
+/// How many bytes so many threads hash in a second, each 16 MiB again and again.
+fn sha256_speed(threads: usize) -> f64 {
     const TIMES: usize = 64;
-    let bytes = vec![7; 16 * MIB as usize];
-    let cores = thread::available_parallelism()?.get();
+    let bytes = vec![7; 16 << 20];
     let begun = Instant::now();
     thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| (0..TIMES).for_each(|_| drop(std::hint::black_box(Digest::of(&bytes)))));
+        for _ in 0..threads {
+            scope.spawn(|| (0..TIMES).for_each(|_| _ = std::hint::black_box(Digest::of(&bytes))));
         }
     });
-    Ok((cores * TIMES * bytes.len()) as f64 / begun.elapsed().as_secs_f64())
+    (threads * TIMES * bytes.len()) as f64 / begun.elapsed().as_secs_f64()
 }
