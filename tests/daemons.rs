@@ -23,6 +23,8 @@ mod imported;
 mod mended;
 #[path = "daemons/mended_containerd.rs"]
 mod mended_containerd;
+#[path = "daemons/reclaimed.rs"]
+mod reclaimed;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
