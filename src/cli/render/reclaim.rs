@@ -82,6 +82,9 @@ pub(crate) fn outcome(done: &Reclaimed, width: usize) -> String {
              --quarantine` gives the room back."
         ),
         (None, Some(freed)) => format!("Freed {}: {freed} bytes.", units::size(freed)),
+        (None, None) if done.refused && done.dry_run => "Nothing was removed: this was a dry run. \
+             Without it, it is refused; `--force-unverified` loses what is in this store alone."
+            .to_owned(),
         (None, None) if done.refused => "Nothing was done.".to_owned(),
         (None, None) => "Nothing was removed: this was a dry run.".to_owned(),
     };
@@ -274,6 +277,8 @@ mod tests {
         assert!(outcome(&done, 60).contains("dry run"));
         done.refused = true;
         assert_eq!(outcome(&done, 60), "\nNothing was done.\n");
+        done.dry_run = true;
+        assert!(outcome(&done, 200).contains("`--force-unverified` loses"));
         done.freed = Some(21_096);
         assert_eq!(outcome(&done, 60), "\nFreed 21.1kB: 21096 bytes.\n");
         done.undo = Some(3);
