@@ -20,7 +20,7 @@ test-root:
 
 # The tests with real Docker daemons: root, debootstrap, minutes.
 test-docker:
-    cargo test --test daemons -- --ignored --test-threads={{num_cpus()}}
+    cargo test --test daemons -- --ignored --test-threads=4
 
 bench:
     cargo bench

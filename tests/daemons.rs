@@ -4,7 +4,7 @@
 //! the containerd store tell the same. They need root, debootstrap and some minutes, so they are ignored by default:
 //!
 //! ```sh
-//! cargo test --test daemons -- --ignored --test-threads=2
+//! cargo test --test daemons -- --ignored --test-threads=4
 //! ```
 
 #![expect(clippy::disallowed_methods, reason = "tests look at real files and run commands")]
@@ -23,6 +23,8 @@ mod imported;
 mod mended;
 #[path = "daemons/mended_containerd.rs"]
 mod mended_containerd;
+#[path = "daemons/reclaimed.rs"]
+mod reclaimed;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,6 +9,7 @@ use crate::cli::exit::{self, Exit};
 use crate::cli::migrate::To;
 use crate::cli::ops::{Ops, ReclaimRequest};
 use crate::cli::progress::{Display, Interrupt, Style};
+use crate::cli::render::text::wrap;
 use crate::cli::render::{findings, reclaim};
 use crate::cli::rows::any_matter;
 use crate::cli::ui::Ui;
@@ -50,7 +51,8 @@ pub(crate) struct Args {
     /// Remove packed layers of the containerd store that are unpacked too
     ///
     /// What is unpacked is held against them first. Images run as before, and cannot be saved, pushed
-    /// or moved any more; `tranship migrate --rebuild-missing` packs them again under other IDs.
+    /// or moved any more; `docker images` does not list all of them. `tranship migrate
+    /// --rebuild-missing` packs them again under other IDs.
     #[arg(long)]
     blobs: bool,
 
@@ -92,8 +94,10 @@ pub(crate) struct Args {
     quiet: Quiet,
 }
 
-const NOTHING_ASKED: &str = "\nhint: `--orphans` removes this; `--store`, `--blobs`, \
-`--old-switch-leases` and `--quarantine` are for other things (--help)\n";
+const REMOVES: &str = "`--orphans` removes this";
+const LOOKED_FOR: &str = "only orphans were looked for";
+const OTHERS: &str = "`--store STORE` removes a store that was moved; `--blobs`, `--old-switch-leases` and \
+`--quarantine` are for other things (--help)";
 
 impl Args {
     fn asks_nothing(&self) -> bool {
@@ -149,8 +153,10 @@ pub(crate) fn run(args: &Args, ui: &mut Ui<'_>, ops: &dyn Ops) -> Result<Exit> {
         ui.flush()?;
         ui.note(&findings::text(&done.findings, ui.text_width()));
     }
-    if args.asks_nothing() && !done.waste.is_empty() && !quiet && !json {
-        ui.note(NOTHING_ASKED);
+    if args.asks_nothing() && !quiet && !json {
+        let first = if done.waste.is_empty() { LOOKED_FOR } else { REMOVES };
+        let hint = wrap(&format!("hint: {first}; {OTHERS}"), ui.text_width(), "      ");
+        ui.note(&format!("\n{hint}\n"));
     }
     match is_refused {
         true => Ok(Exit::Refused),

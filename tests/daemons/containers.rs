@@ -96,12 +96,10 @@ struct Moved {
 }
 
 impl Moved {
-    /// Makes a root with a daemon of this suite, from nothing; the power goes when it is full.
+    /// Takes a root that a daemon of this suite filled, as it lay when the power went.
     fn fresh(suite: Suite, store: Store) -> Self {
         let lab = Lab::new();
-        let registry = lab.registry();
-        let root = lab.path("root");
-        Daemon::start(suite, store, &root).fill(&registry);
+        let (root, _registry) = lab.filled(suite, store);
         let daemon = Daemon::start(suite, store, &root);
         let before = daemon.observe();
         daemon.stop();

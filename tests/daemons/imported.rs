@@ -15,12 +15,11 @@ use crate::support::observed::{Image, Through, content_differences};
 
 const STORES: [(Store, &str); 2] = [(Store::Classic, "classic"), (Store::Containerd, "containerd")];
 
-/// Fills a daemon, has it save its images, and imports them into a new root of each store.
+/// Has a daemon save all its images, and imports them into a new root of each store.
 fn saved_by(suite: Suite, store: Store) {
     let lab = Lab::new();
-    let (registry, archive) = (lab.registry(), lab.path("saved.tar"));
-    let daemon = Daemon::start(suite, store, &lab.path("root"));
-    daemon.fill(&registry);
+    let ((root, _registry), archive) = (lab.filled(suite, store), lab.path("saved.tar"));
+    let daemon = Daemon::start(suite, store, &root);
     let mut images = daemon.observe().images();
     // Without layers none is saved by a classic store, and without a name none gets into the index of what is saved.
     images.retain(|_, image| image.has_layers() && !image.tags.is_empty());

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::host::{Daemon, Lab, Registry, Store, Suite, exactly, text, tranship, wait_until_none};
 use super::judge::{
     assert_archive_is_whole, assert_none, assert_runs, assert_same, assert_same_layers,
-    assert_store_goes_on, has_a_path_twice, remove_everything, save,
+    assert_store_goes_on, can_be_saved, has_a_path_twice, remove_everything, save,
 };
 use super::observed::{Images, Through, value_differences};
 
@@ -22,13 +22,11 @@ pub(crate) struct Back {
 }
 
 impl Back {
-    /// Makes a root with a daemon of this suite, from nothing.
+    /// Takes a root that a daemon of this suite filled, as it lay when the power went.
     pub(crate) fn fresh(suite: Suite) -> Self {
         let lab = Lab::new();
-        let (registry, root) = (lab.registry(), lab.path("root"));
-        let daemon = Daemon::start(suite, Store::Containerd, &root);
-        daemon.fill(&registry);
-        Self::told_by(daemon, lab, registry, root)
+        let (root, registry) = lab.filled(suite, Store::Containerd);
+        Self::told_by(suite, lab, registry, root)
     }
 
     /// Takes a recorded root, as it lay when the power went.
@@ -37,11 +35,11 @@ impl Back {
         let registry = lab.registry();
         registry.seed();
         let root = lab.unpack(fixture);
-        let daemon = Daemon::start(Suite::Forky, Store::Containerd, &root);
-        Self::told_by(daemon, lab, registry, root)
+        Self::told_by(Suite::Forky, lab, registry, root)
     }
 
-    fn told_by(daemon: Daemon, lab: Lab, registry: Registry, root: PathBuf) -> Self {
+    fn told_by(suite: Suite, lab: Lab, registry: Registry, root: PathBuf) -> Self {
+        let daemon = Daemon::start(suite, Store::Containerd, &root);
         let before = daemon.observe().images();
         daemon.stop();
         Self { root, before, registry, lab }
@@ -97,13 +95,6 @@ impl Back {
             daemon.stop();
         }
     }
-}
-
-/// Returns what `docker save` of a classic store takes: with layers, and into an index only with a name.
-fn can_be_saved(images: &Images) -> Images {
-    let mut images = images.clone();
-    images.retain(|_, image| image.has_layers() && !image.tags.is_empty());
-    images
 }
 
 /// Commits a container of an image, and finds what it wrote.

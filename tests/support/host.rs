@@ -95,6 +95,19 @@ impl Lab {
         copy
     }
 
+    /// Takes a root that a daemon of this suite filled, as it lay when the power went, with a registry that has what is in
+    /// it. Made once for all tests, it knows itself by the path it was made at.
+    pub(crate) fn filled(&self, suite: Suite, store: Store) -> (PathBuf, Registry) {
+        let said = run(script("docker-host").args(["filled", suite.name(), store.name()]));
+        let made = Path::new(said.trim());
+        let [root, registry] = ["root", "registry"].map(|name| {
+            let copy = self.copy(&made.join(name), &format!("{name}-of-{suite:?}-{store:?}"));
+            (made.join(name), copy)
+        });
+        rename_root(&root.0, &root.1);
+        (root.1, Registry::start(&registry.1))
+    }
+
     /// Runs a shell script beside all that carries images without Docker, in this directory.
     pub(crate) fn tools(&self, script: &str) -> String {
         let (home, script) = (self.0.path(), format!("cd '{}'\n{script}", self.0.path().display()));
@@ -104,9 +117,19 @@ impl Lab {
 
     /// Starts an empty registry.
     pub(crate) fn registry(&self) -> Registry {
-        let name = fresh_name("registry");
-        let said = run(script("docker-host").args(["registry", &name]).arg(self.path(&name)));
-        Registry { name, address: said.trim().to_owned() }
+        Registry::start(&self.path(&fresh_name("empty")))
+    }
+}
+
+/// Makes the containers of a root, which know the paths of their files, know where it is now.
+fn rename_root(old: &Path, new: &Path) {
+    let [old, new] = [old, new].map(|path| path.to_str().expect("the lab's paths are text"));
+    for container in names(&Path::new(new).join("containers")) {
+        for file in ["config.v2.json", "hostconfig.json"] {
+            let file = Path::new(new).join("containers").join(&container).join(file);
+            let text = fs::read_to_string(&file).expect("a container has it");
+            fs::write(&file, text.replace(old, new)).expect("the lab can be written");
+        }
     }
 }
 
@@ -117,6 +140,13 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// Starts one that keeps this directory.
+    fn start(dir: &Path) -> Self {
+        let name = fresh_name("registry");
+        let said = run(script("docker-host").args(["registry", &name]).arg(dir));
+        Self { name, address: said.trim().to_owned() }
+    }
+
     /// Puts the images of `seed-registry` into it.
     pub(crate) fn seed(&self) {
         let root = run(script("docker-host").args(["root", Suite::Forky.name()]));
@@ -143,7 +173,6 @@ impl Drop for Registry {
 pub(crate) struct Daemon {
     name: String,
     pub(crate) suite: Suite,
-    store: Store,
     pub(crate) root: PathBuf,
 }
 
@@ -151,13 +180,7 @@ impl Daemon {
     pub(crate) fn start(suite: Suite, store: Store, root: &Path) -> Self {
         let name = fresh_name(suite.name());
         run(script("docker-host").args(["start", &name, suite.name(), store.name()]).arg(root));
-        Self { name, suite, store, root: root.to_owned() }
-    }
-
-    /// Fills it with a bit of everything, some of it from an empty registry.
-    pub(crate) fn fill(&self, registry: &Registry) {
-        let (suite, store) = (self.suite.name(), self.store.name());
-        run(script("fill").args([&self.name, suite, store, &registry.address]));
+        Self { name, suite, root: root.to_owned() }
     }
 
     pub(crate) fn observe(&self) -> Observed {

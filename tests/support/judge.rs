@@ -78,6 +78,13 @@ fn write_tar(path: &std::path::Path) -> std::io::Result<()> {
     tar.finish()
 }
 
+/// Returns what `docker save` of a classic store takes: with layers, and into an index only with a name.
+pub(crate) fn can_be_saved(images: &Images) -> Images {
+    let mut images = images.clone();
+    images.retain(|_, image| image.has_layers() && !image.tags.is_empty());
+    images
+}
+
 /// Returns the arguments of the docker client for saving all of these.
 pub(crate) fn save(images: &Images) -> Vec<&str> {
     std::iter::once("save").chain(images.values().flat_map(Image::names)).collect()
@@ -132,16 +139,16 @@ pub(crate) fn remove_everything(daemon: &Daemon) {
     let list = |args: [&str; 3]| -> Vec<String> {
         daemon.docker(args).split_whitespace().map(str::to_owned).collect()
     };
-    for container in list(["ps", "-aq", "--no-trunc"]) {
-        daemon.docker(["rm", "-f", &container]);
+    let containers = list(["ps", "-aq", "--no-trunc"]);
+    if !containers.is_empty() {
+        daemon.docker(["rm", "-f"].into_iter().chain(containers.iter().map(String::as_str)));
     }
     daemon.docker(["builder", "prune", "-af"]);
     wait_until_none("docker rmi -f removes every image", || {
         let images = list(["images", "-aq", "--no-trunc"]);
-        for image in &images {
-            // One may go with another, so that it is gone when its turn comes.
-            let _or_gone = daemon.docker_can(["rmi", "-f", image]);
-        }
+        // One may go with another, so that it is gone when its turn comes.
+        let _or_gone =
+            daemon.docker_can(["rmi", "-f"].into_iter().chain(images.iter().map(String::as_str)));
         images
     });
 }

@@ -46,12 +46,10 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Makes a root with a daemon of this suite, from nothing; the power goes when it is full.
+    /// Takes a root that a daemon of this suite filled, as it lay when the power went.
     pub(crate) fn fresh(suite: Suite) -> Self {
         let lab = Lab::new();
-        let registry = lab.registry();
-        let root = lab.path("root");
-        Daemon::start(suite, Store::Classic, &root).fill(&registry);
+        let (root, registry) = lab.filled(suite, Store::Classic);
         Self::told_by(suite, lab, registry, root)
     }
 

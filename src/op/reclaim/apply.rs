@@ -79,7 +79,7 @@ impl Part {
             code: "reclaim",
             place: self.tree.place(TreePath::ROOT),
             what: format!("{} things of no use", self.waste.len()),
-            how: "they are put aside".to_owned(),
+            how: format!("{} things are put aside", self.waste.len()),
             changes,
         };
         for end in aside::apply(sink, about, &[mend], progress)? {

@@ -167,7 +167,7 @@ impl Proving<'_> {
             }
             match name.is_digest() && self.has_name(image, &|other| shares_repository(other, name))
             {
-                true => proven.losses.push(format!("{name} does not lead to {label} any more")),
+                true => proven.losses.push(format!("{name} does not lead to its image any more")),
                 false => proven.missing.push(Unproven {
                     what: label.to_owned(),
                     why: format!("its name {name} leads to it in this store alone"),

@@ -175,7 +175,7 @@ fn packed_layers_go_where_they_are_unpacked_and_whole() {
     let request = Request { blobs: true, now: NOW, ..Request::default() };
     let found = planned(&root, &request);
     assert_eq!(codes(&found), [("blob", 2)].into(), "{:?}", found.parts);
-    assert_eq!(found.losses.len(), 3);
+    assert_eq!(found.losses.len(), 4);
     let (after, done) = removed(&root, &request);
     assert_eq!(look(&after).expect("sound"), look(&root).expect("sound"));
     assert!(done.freed > 0);

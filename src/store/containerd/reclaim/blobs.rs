@@ -1,4 +1,5 @@
-//! Packed layers that are unpacked too: what runs needs the unpacked ones alone.
+//! Packed layers that are unpacked too: what runs needs the unpacked ones alone. What is only shown needs
+//! all (moby v28 daemon/containerd/image_list.go multiPlatformSummary).
 //!
 //! moby v28 daemon/containerd/image_snapshot.go getImageSnapshot; what is collected is told by labels,
 //! which may name what is not there (containerd v2 core/metadata/gc.go).
@@ -15,7 +16,9 @@ use crate::model::{PlatformImage, Role};
 use crate::store::Source as _;
 
 /// What no image can do any more whose packed layers are gone.
-const LOSSES: [&str; 3] = [
+const LOSSES: [&str; 4] = [
+    "docker images of Docker 26 does not list these images, that of Docker 28 those alone that have a \
+     name; docker inspect tells nothing of them: they run all the same, by name or ID",
     "docker save and docker push of these images fail: they need the packed layers",
     "a build FROM one of them may fail, and what it makes cannot be pushed or saved",
     "docker pull does not bring the layers back: remove the image first, or move it with \

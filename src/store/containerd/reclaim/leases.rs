@@ -1,7 +1,7 @@
 //! Leases: what holds things that no image has.
 //!
 //! moby v28 distribution/manifest.go, daemon/containerd/image_snapshot.go;
-//! vendor/github.com/moby/buildkit/cache/manager.go, solver/llbsolver/history.go
+//! vendor/github.com/moby/buildkit/cache/manager.go, cache/refs.go, solver/llbsolver/history.go
 
 use super::Work;
 use super::reach::{children, ended, held_by, label};
@@ -13,6 +13,8 @@ use crate::store::containerd::schema;
 
 /// What the builder's leases of its history begin with.
 const HISTORY: &str = "ref_";
+/// What those end with that keep a layer of its cache in other forms of compression.
+const VARIANTS: &str = "-variants";
 
 /// Whose a lease is.
 enum Owner {
@@ -30,7 +32,8 @@ fn owner(id: &str, lease: &OwnedBucket<'_>) -> Owner {
     match image {
         Some(image) => Owner::Image(image),
         None if Digest::from_hex(id).is_ok() => Owner::Container,
-        None if id.starts_with(HISTORY) || label(lease, GC_FLAT).is_some() => Owner::Builder,
+        None if id.starts_with(HISTORY) || id.ends_with(VARIANTS) => Owner::Builder,
+        None if label(lease, GC_FLAT).is_some() => Owner::Builder,
         None => Owner::Unknown,
     }
 }

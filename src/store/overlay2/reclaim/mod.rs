@@ -166,7 +166,7 @@ impl Looking<'_> {
     }
 
     fn folders(&self, needs: &Needs, plan: &mut Reclaim) {
-        let gone = gone(plan);
+        let (gone, links) = (gone(plan), self.links_by_folder());
         let (dropped, kept): (Vec<&Record>, Vec<&Record>) = self
             .found
             .records
@@ -193,26 +193,29 @@ impl Looking<'_> {
                 (None, false) if self.wanted.whole => MOVED,
                 (None, false) => "no layer, no container and no build names it",
             };
-            plan.add("folder", what, proof, vec![folder]);
+            let links = links.get(name.as_str()).into_iter().flatten().cloned();
+            plan.add("folder", what, proof, std::iter::once(folder).chain(links).collect());
         }
     }
 
-    /// Short links to folders that go, or are gone.
-    fn links(&self, plan: &mut Reclaim) {
-        let gone = gone(plan);
-        let mut paths = Vec::new();
+    /// Returns the short links by the folders that they lead to.
+    fn links_by_folder(&self) -> BTreeMap<&str, Vec<TreePathBuf>> {
+        let mut links: BTreeMap<&str, Vec<TreePathBuf>> = BTreeMap::new();
         for (link, name) in &self.found.links {
-            let Some(folder) = name.as_ref().and_then(|name| self.layout.folder(name)) else {
-                continue;
-            };
-            let is_there = name.as_ref().is_some_and(|name| self.found.folders.contains_key(name));
-            if !is_there || gone.contains(&folder) {
-                paths.extend(self.layout.links().as_path().child(link));
-            }
+            let Some(name) = name else { continue };
+            let path = self.layout.links().as_path().child(link);
+            links.entry(name).or_default().extend(path);
         }
-        if !paths.is_empty() {
-            let what = format!("{} short links", paths.len());
-            plan.add("link", what, "they lead to folders that go or are gone", paths);
+        links
+    }
+
+    /// Short links to folders that are gone.
+    fn links(&self, plan: &mut Reclaim) {
+        for (name, paths) in self.links_by_folder() {
+            if !self.found.folders.contains_key(name) {
+                let what = format!("what leads to {}/{name}", self.driver);
+                plan.add("link", what, "that folder is gone", paths);
+            }
         }
     }
 
