@@ -18,6 +18,10 @@ test:
 test-root:
     cargo test --test it --test rooted -- --ignored --skip long_
 
+# The tests that take long: root, half an hour.
+test-long:
+    .ci/long
+
 # The tests with real Docker daemons: root, debootstrap, minutes.
 test-docker:
     cargo test --test daemons -- --ignored --test-threads=4

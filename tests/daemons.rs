@@ -15,14 +15,20 @@ mod committed;
 mod containers;
 #[path = "daemons/damaged.rs"]
 mod damaged;
+#[path = "support/disk/mod.rs"]
+mod disk;
 #[path = "daemons/exported.rs"]
 mod exported;
 #[path = "daemons/imported.rs"]
 mod imported;
+#[path = "daemons/killed.rs"]
+mod killed;
 #[path = "daemons/mended.rs"]
 mod mended;
 #[path = "daemons/mended_containerd.rs"]
 mod mended_containerd;
+#[path = "support/random.rs"]
+mod random;
 #[path = "daemons/reclaimed.rs"]
 mod reclaimed;
 mod support;

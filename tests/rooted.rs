@@ -21,10 +21,16 @@ use tranship::store::overlay2::Overlay2;
 use tranship::store::unpack::{Rules, Same, Unpacker};
 use tranship::tree::{Live, LiveSink, Sink as _, TreePath, path};
 
+#[path = "support/disk/mod.rs"]
+mod disk;
+#[path = "support/ext4.rs"]
+mod ext4;
 #[path = "rooted/failing/mod.rs"]
 mod failing;
 #[path = "rooted/overlay.rs"]
 mod overlay;
+#[path = "support/random.rs"]
+mod random;
 #[path = "rooted/reading.rs"]
 mod reading;
 #[path = "rooted/reclaimed.rs"]

@@ -14,6 +14,8 @@ mod documented;
 #[allow(dead_code, reason = "other tests let it fail in more ways")]
 mod fault;
 mod mended;
+#[path = "../support/random.rs"]
+mod random;
 mod scenery;
 mod sound;
 mod volumes;

@@ -10,8 +10,9 @@ use tranship::tree::{Memory, Sink, Tree, path, write};
 
 use crate::support::classic::Classic;
 use crate::support::daemon::edit;
-use crate::support::fault::{Cut, Fault, FaultSink, Random};
+use crate::support::fault::{Cut, Fault, FaultSink};
 use crate::support::moved::moved;
+use crate::support::random::Random;
 use crate::support::scene::{Scene, before, difference};
 use crate::support::seen::{BACKEND, FOLDERS, Seen, leftovers, look};
 use crate::support::{Migration, nothing_is, open};

@@ -13,7 +13,8 @@ use tranship::tree::{
     Attributes, Memory, Sink, Snapshots, Special, Tree, TreePath, path, read, write,
 };
 
-use crate::support::fault::{Cut, Fault, FaultSink, Random};
+use crate::support::fault::{Cut, Fault, FaultSink};
+use crate::support::random::Random;
 use crate::support::seen::listing;
 use crate::support::{NOW, nothing_is};
 

@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use tranship::digest::Digest;
 use tranship::tree::{Memory, TreePath};
 
-use crate::support::fault::{Cut, Fault, FaultSink, Random};
+use crate::support::fault::{Cut, Fault, FaultSink};
+use crate::support::random::Random;
 use crate::support::scene::{Scene, before, target_of};
 use crate::support::seen::{listing, look};
 use crate::support::{daemon, nothing_is};

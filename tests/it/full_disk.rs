@@ -1,8 +1,7 @@
 //! A disk that really is full: a small ext4 in a file.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -10,6 +9,7 @@ use tranship::store::Source as _;
 use tranship::tree::{Live, LiveSink, Sink};
 
 use crate::support::classic::Classic;
+use crate::support::ext4::{self, Mounted};
 use crate::support::seen::{leftovers, look};
 use crate::support::source::Counting;
 use crate::support::{Migration, open};
@@ -27,37 +27,26 @@ fn stores() -> (String, String) {
     (old, new)
 }
 
-/// A file system of 48 MB in a file, mounted until it is dropped.
+/// A file system of 48 MB.
 struct SmallDisk {
+    /// Unmounted before its folder goes.
+    _mounted: Mounted,
     folder: TempDir,
 }
 
 impl SmallDisk {
     fn new() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let image = folder.path().join("disk");
-        File::create(&image).and_then(|file| file.set_len(48 << 20)).expect("a sparse file");
-        let disk = Self { folder };
-        fs::create_dir(disk.root()).expect("a free name");
-        run(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image));
-        run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(disk.root()));
-        disk
+        let (image, root) = (folder.path().join("disk"), folder.path().join("root"));
+        ext4::make(&image, 48 << 20);
+        fs::create_dir(&root).expect("a free name");
+        let mounted = Mounted::at(&image, &root);
+        Self { _mounted: mounted, folder }
     }
 
     fn root(&self) -> PathBuf {
         self.folder.path().join("root")
     }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        run(Command::new("umount").arg(self.root()));
-    }
-}
-
-fn run(command: &mut Command) {
-    let status = command.status().expect("it is installed");
-    assert!(status.success(), "{command:?}: {status}");
 }
 
 fn ballast(at: &Path, size: usize) {

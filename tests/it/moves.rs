@@ -20,7 +20,8 @@ use tranship::tree::{
 
 use crate::support::carried::host;
 use crate::support::classic::Classic;
-use crate::support::fault::{Cut, Fault, FaultSink, Random};
+use crate::support::fault::{Cut, Fault, FaultSink};
+use crate::support::random::Random;
 use crate::support::seen::{BACKEND, FOLDERS, META, bolt, children, id, listing};
 use crate::support::{Migration, nothing_is};
 
@@ -294,9 +295,10 @@ pub(crate) fn without_private(mut folders: Folders) -> Folders {
 
 fn there_again(moved: &Memory) -> Memory {
     let tree = moved.clone();
-    let undone = undo(&tree, &|_, driver| driver == "overlay2").expect("a journal").expect("moved");
+    let undone =
+        undo(&tree, &|_, driver| Ok(driver == "overlay2")).expect("a journal").expect("moved");
     assert!(undone.iter().all(|one| one.end == End::AsBefore), "{undone:?}");
-    assert_eq!(undo(&tree, &|_, _| true).expect("no journal"), None);
+    assert_eq!(undo(&tree, &|_, _| Ok(true)).expect("no journal"), None);
     tree
 }
 
@@ -336,7 +338,7 @@ fn configs_are_put_back_as_they_were_or_bound_alone() {
     let used = text(&there, "db").replace("\"StartedAt\":\"\"", "\"StartedAt\":\"now\"");
     put(&there, &file("db"), used.as_bytes());
     let gone = container_id("orphan");
-    let undone = undo(&there, &|id, _| id != gone).expect("a journal").expect("moved");
+    let undone = undo(&there, &|id, _| Ok(id != gone)).expect("a journal").expect("moved");
     let ends: BTreeMap<_, _> = undone.into_iter().map(|one| (one.id, one.end)).collect();
     let wanted = [("web", End::AsBefore), ("db", End::UsedSince), ("orphan", End::Gone)];
     assert_eq!(ends, wanted.map(|(name, end)| (container_id(name), end)).into());
@@ -430,11 +432,11 @@ fn an_undo_that_dies_is_ended_by_the_next() {
     let (there, _, _) = moved(&base, StoreKind::Classic);
     let (old, new) = (configs(&base), configs(&there));
     let whole = FaultSink::new(there.clone(), Fault::Never);
-    undo(&whole, &|_, _| true).expect("a journal");
+    undo(&whole, &|_, _| Ok(true)).expect("a journal");
     assert_eq!(configs(&whole.after(Cut::Synced)), old, "all is durable at the end");
     for n in 1..=whole.log().len() {
         let dead = FaultSink::new(there.clone(), Fault::Dies(n));
-        undo(&dead, &|_, _| true).expect_err("it dies");
+        undo(&dead, &|_, _| Ok(true)).expect_err("it dies");
         for cut in CUTS {
             let tree = dead.after(cut);
             look(&tree).expect("each is whole in its store");
@@ -442,7 +444,7 @@ fn an_undo_that_dies_is_ended_by_the_next() {
                 let known = config == old[number] || config == new[number];
                 assert!(known, "operation {n}, {cut:?}: another config");
             }
-            let ended = undo(&tree, &|_, _| true).expect("what is left can be read");
+            let ended = undo(&tree, &|_, _| Ok(true)).expect("what is left can be read");
             assert_eq!(configs(&tree), old, "operation {n}, {cut:?}: {ended:?}");
             let left =
                 listing(&tree, path("containers")).into_iter().find(|l| l.contains("tranship"));
@@ -539,7 +541,9 @@ impl Crashes {
 
     fn can_be_undone(&self, tree: &Memory) -> std::result::Result<(), String> {
         let tree = tree.clone();
-        undo(&tree, &|_, _| true).map_err(|error| error.to_string())?.ok_or("nothing to undo")?;
+        undo(&tree, &|_, _| Ok(true))
+            .map_err(|error| error.to_string())?
+            .ok_or("nothing to undo")?;
         for name in ["web", "db", "orphan"] {
             let file = format!("containers/{}/config.v2.json", container_id(name));
             let [was, is] = [&self.base, &tree].map(|tree| read(tree, path(&file)).ok());

@@ -6,6 +6,7 @@ use super::containers::data_root;
 use crate::error::{Error, Place, Result};
 use crate::format::oci::Platform;
 use crate::op::host::{self, DataRoot, Known, Stopped};
+use crate::store::Source;
 use crate::store::containers::{self as configs, Undone};
 use crate::store::dockerd_locks;
 use crate::tree::Sink as _;
@@ -66,11 +67,8 @@ fn in_root(root: &DataRoot) -> Result<Vec<BoundBack>> {
     }
     let has = |id: &str, driver: &str| {
         let stores = root.stores.iter().filter(|seen| seen.here.driver == driver);
-        let mut sources = stores.filter_map(|seen| seen.here.source.as_ref());
-        sources.any(|source| {
-            let upper = source.writable(id).map(|writable| writable.upper);
-            upper.is_ok_and(|upper| source.tree().is_some_and(|t| t.stat(upper.as_path()).is_ok()))
-        })
+        let mut sources = stores.filter_map(|seen| seen.here.source.as_deref());
+        sources.try_fold(false, |has, source| Ok(has || holds(source, id)?))
     };
     let undone = configs::undo(&sink, &has)?.ok_or_else(|| {
         Error::missing(Place::new(root.place.clone(), ""), "no migration of containers is to undo")
@@ -82,4 +80,17 @@ fn in_root(root: &DataRoot) -> Result<Vec<BoundBack>> {
         found.map_or_else(|| id.to_owned(), |one| one.name.clone())
     };
     Ok(undone.into_iter().map(|undone| BoundBack { name: name(&undone.id), undone }).collect())
+}
+
+/// Returns whether a store has a container. One whose records are damaged has not; of one that cannot be
+/// read now it is not known.
+fn holds(source: &dyn Source, id: &str) -> Result<bool> {
+    let found = source.writable(id).and_then(|writable| match source.tree() {
+        Some(tree) => tree.stat(writable.upper.as_path()).map(|_| true),
+        None => Ok(false),
+    });
+    match found {
+        Err(error) if error.is_missing() || error.io_kind().is_none() => Ok(false),
+        answer => answer,
+    }
 }

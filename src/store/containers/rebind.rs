@@ -139,8 +139,12 @@ fn is_bound(sink: &dyn Sink, id: &str, driver: &str) -> Result<bool> {
 /// store of a driver still has a container. Returns nothing if there is nothing to undo.
 ///
 /// # Errors
-/// A journal that cannot be read, and what the sink says.
-pub fn undo(sink: &dyn Sink, has: &dyn Fn(&str, &str) -> bool) -> Result<Option<Vec<Undone>>> {
+/// A journal that cannot be read, and what `has` and the sink say; nothing has changed then but what the
+/// next run finds done.
+pub fn undo(
+    sink: &dyn Sink,
+    has: &dyn Fn(&str, &str) -> Result<bool>,
+) -> Result<Option<Vec<Undone>>> {
     let Some(journal) = journal(sink.tree())? else { return Ok(None) };
     let (mut undone, mut texts) = (Vec::new(), Vec::new());
     for change in &journal.containers {
@@ -151,7 +155,7 @@ pub fn undo(sink: &dyn Sink, has: &dyn Fn(&str, &str) -> bool) -> Result<Option<
         let wrong = |error: DecodeError| error.at(sink.tree().place(at.as_path()));
         let old: container::Container = decode(change.old.as_bytes()).map_err(wrong)?;
         let (now, _) = config(sink, &at)?;
-        let end = match has(&change.id, &old.driver) {
+        let end = match has(&change.id, &old.driver)? {
             false => End::Gone,
             true if now == change.new.as_bytes() => End::AsBefore,
             true => End::UsedSince,

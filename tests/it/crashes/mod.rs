@@ -15,8 +15,9 @@ use tranship::digest::Digest;
 use tranship::error::Result;
 use tranship::tree::{Memory, Sink, TreePath};
 
-use crate::support::fault::{Cut, Fault, FaultSink, Random};
+use crate::support::fault::{Cut, Fault, FaultSink};
 use crate::support::nothing_is;
+use crate::support::random::Random;
 use crate::support::seen::listing;
 
 /// What may be left: by a kill; by a power cut with what was synced, all names without bytes, renames from

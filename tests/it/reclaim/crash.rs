@@ -12,8 +12,9 @@ use tranship::tree::{Memory, Sink, TreePath};
 
 use super::{carry_out, images, store};
 use crate::moves::{Folders, look, moved, root, there_and_back};
-use crate::support::fault::{Cut, Fault, FaultSink, Random};
+use crate::support::fault::{Cut, Fault, FaultSink};
 use crate::support::nothing_is;
+use crate::support::random::Random;
 use crate::support::seen::listing;
 
 const CUTS: [Cut; 5] = [Cut::Kill, Cut::Synced, Cut::NamesOnly, Cut::Reversed, Cut::Some(1)];

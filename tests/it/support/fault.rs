@@ -9,6 +9,8 @@ use tranship::tree::{
     Attributes, FileSink, Kind, Memory, Sink, Special, Tree, TreePath, TreePathBuf, walk,
 };
 
+use super::random::Random;
+
 /// What is left after a sink died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
@@ -378,18 +380,5 @@ impl Replay {
             _ => {}
         }
         bytes
-    }
-}
-
-/// Numbers that look random, the same for the same seed (xorshift64*).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.0 |= u64::from(self.0 == 0);
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % end
     }
 }

@@ -3,9 +3,13 @@
 pub(crate) mod carried;
 pub(crate) mod classic;
 pub(crate) mod daemon;
+#[path = "../../support/ext4.rs"]
+pub(crate) mod ext4;
 pub(crate) mod fault;
 pub(crate) mod moved;
 pub(crate) mod odd;
+#[path = "../../support/random.rs"]
+pub(crate) mod random;
 pub(crate) mod scene;
 pub(crate) mod seen;
 pub(crate) mod source;

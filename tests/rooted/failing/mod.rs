@@ -1,239 +1,88 @@
-//! Disks that fail, and processes that are killed, at a chosen call to the kernel: `strace` answers the call
-//! instead of the kernel, or ends the process there.
+//! Disks that fail and processes that are killed, at chosen calls of the real process: it works on a
+//! recorded root on a disk of [`disk`](crate::disk).
 //!
-//! Whatever fails: the error says where, no store is half of anything, and the same command goes on when
-//! the disk works again. `cargo test --test rooted -- --ignored long_` has a sample, and then more than
-//! 300 runs.
+//! Whatever fails: the error says where, no store is half of anything, what was only to be read is the same
+//! byte for byte, and the same command goes on when the disk works again.
+//!
+//! A sample is run with all tests that need root; `cargo test --test rooted -- --ignored long_` has more
+//! than 400 failures and more than 200 kills.
 
+mod beneath;
+mod scene;
 mod verbs;
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use rustix::io::Errno;
 
-use tempfile::TempDir;
+use crate::disk::{Call, Cue, Failure};
+use crate::random::Random;
+use scene::Scene;
+use verbs::VERBS;
 
-use super::{WHY, listing};
-use verbs::{Base, VERBS, Verb};
+/// Calls that fail, and how.
+type Fault = (&'static str, fn(Call) -> bool, Failure);
 
-/// A call to the kernel, and what becomes of it.
-type Fault = (&'static str, &'static str);
+const KILL: Fault = ("killed at a change", Call::changes, Failure::Kill);
 
-/// Answers of a disk that fails, or is full.
-const ERRORS: [Fault; 12] = [
-    ("getdents64", "error=EIO"),
-    ("statx", "error=EIO"),
-    ("read", "error=EIO"),
-    ("write", "error=EIO"),
-    ("write", "error=ENOSPC"),
-    ("linkat", "error=EIO"),
-    ("mkdirat", "error=ENOSPC"),
-    ("renameat", "error=EIO"),
-    ("renameat2", "error=EIO"),
-    ("syncfs", "error=EIO"),
-    ("unlinkat", "error=EIO"),
-    ("utimensat", "error=EROFS"),
+const FAULTS: [Fault; 17] = [
+    ("a file is not found", |call| call == Call::Stat, Failure::Once(Errno::IO)),
+    ("a folder is not listed", |call| call == Call::List, Failure::Once(Errno::IO)),
+    ("a read fails", |call| call == Call::Read, Failure::Once(Errno::IO)),
+    ("nothing is read any more", |call| call == Call::Read, Failure::FromThenOn(Errno::IO)),
+    ("a write fails", |call| call == Call::Write, Failure::Once(Errno::IO)),
+    ("a write finds no room", |call| call == Call::Write, Failure::Once(Errno::NOSPC)),
+    ("a file is not made", |call| call == Call::Create, Failure::Once(Errno::IO)),
+    ("a folder is not made", |call| call == Call::Mkdir, Failure::Once(Errno::NOSPC)),
+    ("a symbolic link is not made", |call| call == Call::Symlink, Failure::Once(Errno::IO)),
+    ("a device is not made", |call| call == Call::Mknod, Failure::Once(Errno::IO)),
+    ("a link is not made", |call| call == Call::Link, Failure::Once(Errno::IO)),
+    ("a rename fails", |call| call == Call::Rename, Failure::Once(Errno::IO)),
+    ("a removal fails", |call| call == Call::Remove, Failure::Once(Errno::IO)),
+    ("attributes are not set", |call| call == Call::Attributes, Failure::Once(Errno::IO)),
+    ("a sync fails", |call| call == Call::Sync, Failure::Once(Errno::IO)),
+    ("the disk is full", Call::changes, Failure::FromThenOn(Errno::NOSPC)),
+    ("the disk is read-only", Call::changes, Failure::FromThenOn(Errno::ROFS)),
 ];
 
-/// Calls that change something: before each, the process may be killed.
-const KILLS: [Fault; 8] = [
-    ("write", "signal=KILL"),
-    ("linkat", "signal=KILL"),
-    ("mkdirat", "signal=KILL"),
-    ("renameat", "signal=KILL"),
-    ("renameat2", "signal=KILL"),
-    ("syncfs", "signal=KILL"),
-    ("unlinkat", "signal=KILL"),
-    ("utimensat", "signal=KILL"),
-];
-
-/// The loader of programs reads before the program does.
-const FIRST_READ: usize = 12;
-
-fn unpacked(base: Base) -> TempDir {
-    let folder = TempDir::new_in("/var/tmp").expect(WHY);
-    let root = folder.path().join("docker");
-    fs::create_dir(&root).expect(WHY);
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/roots");
-    let mut tar = Command::new("tar");
-    tar.args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "--warning=none", "-xpf"]);
-    tar.arg(fixtures.join(format!("{}.tar.zst", base.name()))).arg("-C").arg(&root);
-    assert!(tar.status().expect("tar can be started").success(), "unpacking needs root");
-    folder
-}
-
-/// A root, ready for a verb.
-struct Scene {
-    verb: &'static Verb,
-    folder: TempDir,
-    /// What is seen before and after.
-    states: [Seen; 2],
-}
-
-/// What both stores show, the containers, the volumes and the daemon's configuration.
-type Seen = Vec<String>;
-
-impl Scene {
-    fn of(verb: &'static Verb) -> Self {
-        let folder = unpacked(verb.base);
-        fs::write(folder.path().join("daemon.json"), "{\"mtu\": 1450}\n").expect(WHY);
-        let mut scene = Self { verb, folder, states: [Seen::new(), Seen::new()] };
-        for words in verb.before {
-            let done = scene.command(scene.folder.path(), words).output().expect("it starts");
-            assert!(matches!(done.status.code(), Some(0 | 1)), "{words}: {}", super::err(&done));
-        }
-        scene.states[0] = scene.seen(scene.folder.path());
-        let copy = scene.copy();
-        let done = scene.command(copy.path(), verb.words).output().expect("it starts");
-        assert!(matches!(done.status.code(), Some(0 | 1)), "{}", super::err(&done));
-        scene.states[1] = scene.seen(copy.path());
-        assert_ne!(scene.states[0], scene.states[1], "{}: it does something", verb.words);
-        scene
-    }
-
-    fn copy(&self) -> TempDir {
-        let copy = TempDir::new_in("/var/tmp").expect(WHY);
-        let mut cp = Command::new("cp");
-        cp.args(["-a", "--reflink=auto"]).arg(self.folder.path().join(".")).arg(copy.path());
-        assert!(cp.status().expect("cp can be started").success());
-        copy
-    }
-
-    fn words(at: &Path, words: &str) -> Vec<PathBuf> {
-        words
-            .split(' ')
-            .map(|word| match word.strip_prefix("AT/") {
-                Some(name) => at.join(name),
-                None => PathBuf::from(word),
-            })
-            .collect()
-    }
-
-    fn command(&self, at: &Path, words: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tranship"));
-        command.args(Self::words(at, words));
-        command
-    }
-
-    /// Runs the verb with a fault at the n-th such call of a thread; nothing if there is none.
-    fn disturbed(&self, at: &Path, (call, how): Fault, n: usize) -> Option<Output> {
-        let log = at.join("strace.log");
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-o"]).arg(&log);
-        strace.args(["-e", &format!("trace={call}")]);
-        strace.args(["-e", &format!("inject={call}:{how}:when={n}")]);
-        strace.arg(env!("CARGO_BIN_EXE_tranship")).args(Self::words(at, self.verb.words));
-        let output = strace.output().expect("strace is installed");
-        let log = String::from_utf8_lossy(&fs::read(log).expect("strace writes it")).into_owned();
-        (log.contains("(INJECTED)") || log.contains("killed by SIGKILL")).then_some(output)
-    }
-
-    fn seen(&self, at: &Path) -> Seen {
-        let mut all = BTreeSet::new();
-        for words in
-            ["images AT/docker -a --json", "ps AT/docker --no-size --no-trunc", "volumes AT/docker"]
-        {
-            let output = self.command(at, words).output().expect("it starts");
-            assert!(
-                matches!(output.status.code(), Some(0 | 1)),
-                "{words}: {}",
-                super::err(&output)
-            );
-            all.extend(self.verb.lines(words, &output.stdout));
-        }
-        all.insert(fs::read_to_string(at.join("daemon.json")).unwrap_or_default());
-        all.into_iter().collect()
-    }
-
-    /// Returns whether there was such a call, and what is wrong with what came of the fault.
-    fn at(&self, fault: Fault, n: usize) -> (bool, Vec<String>) {
-        let copy = self.copy();
-        let sources = || self.verb.sources.iter().flat_map(|name| listing(&copy.path().join(name)));
-        let before: Vec<_> = sources().collect();
-        let Some(output) = self.disturbed(copy.path(), fault, n) else {
-            return (false, Vec::new());
-        };
-        let mut wrong = Vec::new();
-        let said = super::err(&output);
-        match output.status.code() {
-            Some(0..=3) => {}
-            // The shell's number of a process that was killed, or what the system itself says.
-            None | Some(137) if fault.1 == "signal=KILL" => {}
-            code => wrong.push(format!("ended with {code:?}")),
-        }
-        if output.status.code() == Some(2) && !said.contains('/') {
-            wrong.push("it is not said where".to_owned());
-        }
-        if said.contains("panicked") {
-            wrong.push("it panicked".to_owned());
-        }
-        let seen = self.seen(copy.path());
-        if !self.verb.in_steps && !self.states.contains(&seen) {
-            wrong.push(format!("half of it is there: {:#?}", only(&seen, &self.states[0])));
-        }
-        if sources().collect::<Vec<_>>() != before {
-            wrong.push("the source was changed".to_owned());
-        }
-        let next = self.command(copy.path(), self.verb.words).output().expect("it starts");
-        let seen = self.seen(copy.path());
-        // What cannot be done twice is refused once it is done.
-        let is_done = self.verb.once && seen == self.states[1];
-        let went_on = is_done || matches!(next.status.code(), Some(0 | 1));
-        wrong.extend((!went_on).then(|| format!("the next run: {}", super::err(&next))));
-        if seen != self.states[1] {
-            wrong.push(format!("the next run made {:#?}", only(&seen, &self.states[1])));
-        }
-        let told = |what| format!("{}: {fault:?} at {n}: {what}: {said}", self.verb.words);
-        (true, wrong.into_iter().map(told).collect())
-    }
-}
-
-fn only<'a>(a: &'a Seen, b: &Seen) -> Vec<&'a String> {
-    a.iter().filter(|line| !b.contains(line)).collect()
-}
-
-/// Has each verb meet each fault at these of its calls; returns how many runs were disturbed.
-fn all_hold(faults: &[Fault], numbers: &[usize]) -> usize {
-    let (mut wrong, mut runs) = (Vec::new(), 0);
+/// Has every verb meet faults, each at so many moments, spread at random; returns how many runs were disturbed.
+fn all_hold(faults: impl Fn(&mut Random) -> Vec<Fault>, moments: u64, seed: u64) -> usize {
+    let (mut wrong, mut runs, mut random) = (Vec::new(), 0, Random(seed));
     for verb in &VERBS {
         let scene = Scene::of(verb);
-        for fault in faults {
-            let first = if fault.0 == "read" { FIRST_READ } else { 0 };
-            for n in numbers {
-                let (was, found) = scene.at(*fault, first + n);
-                wrong.extend(found);
-                if !was {
-                    break;
-                }
+        for (name, when, then) in faults(&mut random) {
+            let all = scene.calls.iter().filter(|call| when(**call)).count() as u64;
+            let moments = moments.min(all);
+            for moment in 0..moments {
+                let (first, end) = (moment * all / moments, (moment + 1) * all / moments);
+                let nth = (first + 1 + random.below(end - first)) as usize;
+                let Some(found) = scene.meets(Cue { when, nth, then }) else { continue };
+                let told = |what| format!("{}: {name}, {nth} of {all}: {what}", verb.words);
+                wrong.extend(found.into_iter().map(told));
                 runs += 1;
             }
         }
     }
-    assert!(wrong.is_empty(), "{} times:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} times in {runs} runs:\n{}", wrong.len(), wrong.join("\n"));
     runs
 }
 
 #[test]
-#[ignore = "long: needs root and strace"]
-fn long_a_disk_that_fails_once() {
-    assert!(all_hold(&ERRORS, &[2]) > 30);
+#[ignore = "needs root and FUSE"]
+fn a_disk_that_fails_and_a_process_that_is_killed_cost_nothing() {
+    let some = |random: &mut Random| {
+        let fault = FAULTS[random.below(FAULTS.len() as u64) as usize];
+        vec![fault, KILL]
+    };
+    assert!(all_hold(some, 1, 7) >= 20);
 }
 
 #[test]
-#[ignore = "long: needs root and strace"]
-fn long_a_process_that_is_killed_once() {
-    assert!(all_hold(&KILLS, &[3]) > 20);
+#[ignore = "long: needs root and FUSE"]
+fn long_a_disk_may_fail_anywhere() {
+    assert!(all_hold(|_| FAULTS.to_vec(), 3, 1) >= 400);
 }
 
 #[test]
-#[ignore = "long: needs root, strace and half an hour"]
-fn long_a_disk_that_fails_anywhere() {
-    assert!(all_hold(&ERRORS, &[1, 3, 7, 15, 31, 63, 127, 255]) > 150);
-}
-
-#[test]
-#[ignore = "long: needs root, strace and half an hour"]
-fn long_a_process_that_is_killed_anywhere() {
-    assert!(all_hold(&KILLS, &[1, 2, 4, 6, 9, 14, 20, 30, 45, 70, 110, 170]) > 200);
+#[ignore = "long: needs root and FUSE"]
+fn long_a_process_may_be_killed_anywhere() {
+    assert!(all_hold(|_| vec![KILL], 20, 2) >= 200);
 }

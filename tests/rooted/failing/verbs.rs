@@ -1,5 +1,13 @@
 //! What writes, and what comes of it.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::WHY;
+
 /// The recorded root that is written to.
 #[derive(Clone, Copy)]
 pub(super) enum Base {
@@ -8,17 +16,33 @@ pub(super) enum Base {
 }
 
 impl Base {
-    pub(super) fn name(self) -> &'static str {
-        match self {
+    pub(super) fn unpack(self, root: &Path) {
+        let name = match self {
             Self::Classic => "classic-28",
             Self::Containerd => "containerd-28",
-        }
+        };
+        fs::create_dir(root).expect(WHY);
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/roots");
+        let mut tar = Command::new("tar");
+        tar.args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "--warning=none", "-xpf"]);
+        tar.arg(fixtures.join(format!("{name}.tar.zst"))).arg("-C").arg(root);
+        assert!(tar.status().expect("tar can be started").success(), "unpacking needs root");
+    }
+
+    /// A daemon that is not told which store to use decides by whether there is anything in `overlay2`.
+    pub(super) fn config(self) -> String {
+        let is_containerd = matches!(self, Self::Containerd);
+        format!(
+            "{{\"features\": {{\"containerd-snapshotter\": {is_containerd}}}, \"mtu\": 1450}}\n"
+        )
     }
 }
 
 /// A verb that writes.
 pub(super) struct Verb {
     pub(super) base: Base,
+    /// What goes wrong with the root first.
+    pub(super) damage: fn(&Path),
     /// What is done before, in the same words.
     pub(super) before: &'static [&'static str],
     /// The command; `AT` is where the root lies.
@@ -33,6 +57,7 @@ pub(super) struct Verb {
 
 const MIGRATE: Verb = Verb {
     base: Base::Classic,
+    damage: |_| (),
     before: &[],
     words: "migrate AT/docker --to containerd -q --jobs 1 --no-containers",
     sources: &["docker/image", "docker/overlay2"],
@@ -40,7 +65,7 @@ const MIGRATE: Verb = Verb {
     once: false,
 };
 
-pub(super) static VERBS: [Verb; 8] = [
+pub(super) static VERBS: [Verb; 11] = [
     MIGRATE,
     Verb {
         words: "migrate AT/docker --to containerd -q --jobs 2 --switch --daemon-config AT/daemon.json",
@@ -58,51 +83,95 @@ pub(super) static VERBS: [Verb; 8] = [
         before: &["export AT/docker -o AT/images.tar -q"],
         base: Base::Containerd,
         words: "import AT/images.tar -q --to classic --root AT/docker",
-        sources: &["docker/containerd"],
+        sources: &["images.tar", "docker/containerd"],
         ..MIGRATE
     },
     Verb {
         before: &["export AT/docker -o AT/images.tar -q"],
         words: "import AT/images.tar -q --to containerd --root AT/docker",
+        sources: &["images.tar", "docker/image", "docker/overlay2"],
         ..MIGRATE
     },
     Verb {
         before: &["volumes export --root AT/docker vol1 -o AT/volume.tar"],
         words: "volumes import --root AT/docker AT/volume.tar new-one",
+        sources: &["volume.tar", "docker/image", "docker/overlay2"],
         once: true,
         ..MIGRATE
     },
     Verb {
         words: "commit --root AT/docker changed made:1 --force",
-        sources: &[],
+        sources: &["docker/containerd"],
         once: true,
         ..MIGRATE
     },
     Verb {
         before: &["migrate AT/docker --to containerd -q"],
         words: "migrate AT/docker --undo",
-        sources: &["docker/image", "docker/overlay2"],
         in_steps: true,
+        once: true,
+        ..MIGRATE
+    },
+    Verb {
+        damage: without_short_names,
+        words: "repair AT/docker",
+        sources: &[],
+        in_steps: true,
+        ..MIGRATE
+    },
+    Verb {
+        damage: without_short_names,
+        before: &["repair AT/docker"],
+        words: "undo AT/docker",
+        sources: &[],
+        in_steps: true,
+        once: true,
+        ..MIGRATE
+    },
+    Verb {
+        before: &["migrate AT/docker --to containerd -q --all"],
+        words: "reclaim AT/docker --store classic --build-cache",
+        sources: &["docker/containerd"],
         once: true,
         ..MIGRATE
     },
 ];
 
+fn without_short_names(root: &Path) {
+    fs::remove_dir_all(root.join("overlay2/l")).expect("the recorded root has it");
+    fs::remove_file(root.join("image/overlay2/repositories.json")).expect("and this");
+}
+
 impl Verb {
-    /// Returns what a daemon would show, of what `words` printed.
-    pub(super) fn lines(&self, words: &str, printed: &[u8]) -> Vec<String> {
-        let text = String::from_utf8_lossy(printed);
-        if !words.starts_with("images") {
-            return text.lines().map(str::to_owned).collect();
-        }
-        let rows: serde_json::Value = serde_json::from_str(&text).expect("--json prints JSON");
-        let row = |row: &serde_json::Value| {
-            let commit = self.words.starts_with("commit");
-            // An image of a container has the time it was made in it.
-            let id = if commit && row["names"].to_string().contains("made") { "made" } else { "" };
-            let id = if id.is_empty() { row["id"].to_string() } else { id.to_owned() };
-            format!("{} {} {id}", row["store"], row["names"])
+    /// Returns what a daemon would show and what is wrong, of what `words` printed.
+    pub(super) fn lines(&self, words: &str, told: &Value) -> Vec<String> {
+        let rows = |of: &Value, keys: &[&str]| -> Vec<String> {
+            let rows = of.as_array().into_iter().flatten();
+            rows.map(|row| keys.iter().map(|key| self.told(row, key)).collect::<String>()).collect()
         };
-        rows.as_array().map(|rows| rows.iter().map(row).collect()).unwrap_or_default()
+        match words.split(' ').next() {
+            Some("images") => rows(told, &["store", "hidden", "names", "id"]),
+            Some("ps") => rows(told, &["store", "hidden", "name", "id", "image_id", "state"]),
+            Some("volumes") => rows(told, &["name", "hidden", "used_by", "labels"]),
+            _ => {
+                let harm: Value = told["findings"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter(|finding| finding["severity"] != "untidy")
+                    .cloned()
+                    .collect();
+                let mut lines =
+                    rows(&told["starts"], &["store", "hidden", "kind", "names", "id", "becomes"]);
+                lines.extend(rows(&harm, &["severity", "code", "place"]));
+                lines
+            }
+        }
+    }
+
+    /// An image of a container has the time it was made in it.
+    fn told(&self, row: &Value, key: &str) -> String {
+        let is_new = self.words.starts_with("commit") && row["names"].to_string().contains("made");
+        if key == "id" && is_new { "its ID ".to_owned() } else { format!("{} ", row[key]) }
     }
 }
