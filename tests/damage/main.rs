@@ -10,14 +10,18 @@ mod classic;
 mod containerd;
 mod containers;
 mod documented;
-#[path = "../it/support/fault.rs"]
-#[allow(dead_code, reason = "other tests let it fail in more ways")]
-mod fault;
 mod mended;
 #[path = "../support/random.rs"]
 mod random;
 mod scenery;
 mod sound;
+#[path = "../it/support"]
+#[allow(dead_code, reason = "other tests have more use for them")]
+mod support {
+    pub(crate) mod crashes;
+    pub(crate) mod fault;
+    pub(crate) mod seen;
+}
 mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};

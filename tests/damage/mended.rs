@@ -1,15 +1,17 @@
 //! What `repair` makes of damaged roots: what it says, that nothing is wrong afterwards, and that undoing
 //! it brings the damage back.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use tranship::digest::Digest;
 use tranship::op::aside::{self, About, End};
 use tranship::op::repair::{self, Part, Request};
-use tranship::tree::{self, Kind, Memory, Time, Tree, TreePath, walk};
+use tranship::tree::{self, Kind, Memory, Sink, Time, Tree, TreePath, walk};
 
 use super::*;
-use crate::fault::{Cut, Fault, FaultSink};
 use crate::scenery::{host, put, remove, text};
+use crate::support::crashes::Crashes;
 
 /// What is left of a root when it was mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,37 +245,31 @@ fn broken() -> Root {
     root
 }
 
-/// A repair may die anywhere: the next one goes on, and all is well.
+/// A repair may die anywhere: each thing is as it was or mended, and the next run ends it.
 #[test]
 fn a_repair_that_dies_is_gone_on_with() {
-    let whole = broken();
-    repaired(&whole).expect("all can be mended");
-    let wanted = content(&whole);
     let base = broken();
+    let mended = Arc::new((*base).clone());
+    repaired(&mended).expect("all can be mended");
+    let (old, new) = (content(&base), content(&mended));
     let parts = plan(&base);
     let about = About { verb: "repair", at: Time::default(), number: 1, keep: true };
-    let work = |sink: &FaultSink| aside::apply(sink, &about, &parts[0].mends, &());
-    let undisturbed = FaultSink::new((*base).clone(), Fault::Never);
-    work(&undisturbed).expect("nothing fails");
-    let all: Vec<usize> = (1..=undisturbed.log().len()).collect();
-    let wrong = many(&all, |n| {
-        let dead = FaultSink::new((*base).clone(), Fault::Dies(*n));
-        let _ = work(&dead);
-        // `tests/it/aside.rs` has all of them.
-        let cuts = [Cut::Kill, Cut::Some(*n as u64)];
-        cuts.into_iter().find_map(|cut| {
-            let root = Root::new(dead.after(cut));
-            let going_on = aside::finish(&*root).map_err(|error| error.to_string());
-            let went = going_on.and_then(|finished| match finished.is_empty() {
-                true => repaired(&root).map(drop),
-                false => Ok(()),
-            });
-            let what = went.err().or_else(|| differ(&content(&root), &wanted));
-            what.map(|what| format!("operation {n}, {cut:?}: {what}"))
-        })
-    });
-    let wrong: Vec<_> = wrong.into_iter().flatten().collect();
-    assert!(wrong.is_empty(), "{} times:\n{}", wrong.len(), wrong[0]);
+    let run = |sink: &Arc<dyn Sink>| match aside::finish(&**sink)?.is_empty()
+        && aside::runs(sink.tree())?.0.is_empty()
+    {
+        true => aside::apply(&**sink, &about, &parts[0].mends, &()).map(drop),
+        false => Ok(()),
+    };
+    let whole = |root: &Root| {
+        let found = content(root);
+        let mut others = found.iter().filter(|line| !old.contains(line) && !new.contains(line));
+        match others.next() {
+            Some(other) => Err(format!("neither old nor new: {other}")),
+            None => Ok(()),
+        }
+    };
+    let done = |root: &Root| differ(&content(root), &new).map_or(Ok(()), Err);
+    Crashes { base: (*base).clone(), run: &run, whole: &whole, done: &done }.everywhere();
 }
 
 /// Names that follow a torn write: those before it are in the file, others with containers.

@@ -1,10 +1,7 @@
 //! Changing a tree so that nothing is lost: whole or not at all, wherever a run dies, and back again.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use rayon::prelude::*;
-use tranship::digest::Digest;
 use tranship::error::{Error, ErrorKind, Place, Result};
 use tranship::op::aside::{self, About, End, State};
 use tranship::store::Progress;
@@ -13,20 +10,10 @@ use tranship::tree::{
     Attributes, Memory, Sink, Snapshots, Special, Tree, TreePath, path, read, write,
 };
 
+use crate::support::NOW;
+use crate::support::crashes::{CUTS, Crashes, Held};
 use crate::support::fault::{Cut, Fault, FaultSink};
-use crate::support::random::Random;
 use crate::support::seen::listing;
-use crate::support::{NOW, nothing_is};
-
-const CUTS: [Cut; 7] = [
-    Cut::Kill,
-    Cut::Synced,
-    Cut::NamesOnly,
-    Cut::Reversed,
-    Cut::Some(1),
-    Cut::Some(2),
-    Cut::Some(3),
-];
 
 /// A tree with some of everything that can give way.
 fn tree() -> Memory {
@@ -293,58 +280,41 @@ fn operations(base: &Memory, work: Work<'_>) -> usize {
     whole.log().len()
 }
 
-/// Stops `work` everywhere: `finish` always comes to `new`, and as long as there is no journal, the tree is
-/// the `old` one.
-fn everywhere(base: &Memory, work: Work<'_>, ends: &[Vec<String>]) {
-    let tried: Mutex<HashSet<Digest>> = Mutex::default();
-    let all = (1..=operations(base, work)).into_par_iter();
-    let wrong = all.flat_map_iter(|n| {
-        let dead = FaultSink::new(base.clone(), Fault::Dies(n));
-        let _ = work(&dead);
-        let log = dead.log();
-        let at = log.get(n - 1).cloned().unwrap_or_default();
-        let mut random = Random(n as u64);
-        let cuts = CUTS.iter().filter_map(|cut| {
-            let tree = dead.after(*cut);
-            let print = Digest::of(listing(&tree, TreePath::ROOT).join("\n").as_bytes());
-            if !tried.lock().unwrap_or_else(PoisonError::into_inner).insert(print) {
-                return None;
-            }
-            let again = 1 + random.below(40) as usize;
-            let wrong = holds(&tree, ends).or_else(|| {
-                // The run that goes on may die as well.
-                let second = FaultSink::new(tree, Fault::Dies(again));
-                let _ = aside::finish(&second);
-                let cut = CUTS[random.below(CUTS.len() as u64) as usize];
-                holds(&second.after(cut), ends).map(|what| format!("then {again}, {cut:?}: {what}"))
-            });
-            wrong.map(|what| format!("operation {n} ({at}), {cut:?}: {what}"))
-        });
-        cuts.collect::<Vec<_>>()
-    });
-    nothing_is(&wrong.collect::<Vec<_>>());
+/// Cuts `work` short everywhere: what was begun is finished, and as long as there is no journal, the tree is
+/// the old one or the new one.
+fn everywhere(base: &Memory, work: Work<'_>) {
+    let (old, new) = (seen(base), seen(&after(work, base)));
+    let run = |sink: &Arc<dyn Sink>| {
+        aside::finish(&**sink)?;
+        if seen(sink.tree()) == new { Ok(()) } else { work(&**sink) }
+    };
+    let whole = |tree: &Arc<Memory>| -> Held {
+        let tree = (**tree).clone();
+        let said = |error: Error| error.to_string();
+        let is_known = |tree: &Memory| [&old, &new].contains(&&seen(tree));
+        if !aside::is_unfinished(&tree).map_err(said)? && !is_known(&tree) {
+            return Err(format!("neither old nor new: {:#?}", seen(&tree)));
+        }
+        aside::finish(&tree).map_err(said)?;
+        if !is_known(&tree) {
+            return Err(format!("finish made neither old nor new: {:#?}", seen(&tree)));
+        }
+        all_are_done(&tree)
+    };
+    let done = |tree: &Arc<Memory>| match seen(&**tree) == new {
+        true => all_are_done(tree),
+        false => Err(format!("not the new: {:#?}", seen(&**tree))),
+    };
+    Crashes { base: base.clone(), run: &run, whole: &whole, done: &done }.everywhere();
 }
 
-fn holds(tree: &Memory, ends: &[Vec<String>]) -> Option<String> {
-    let tree = tree.clone();
-    let unfinished = match aside::is_unfinished(&tree) {
-        Ok(unfinished) => unfinished,
-        Err(error) => return Some(error.to_string()),
-    };
-    if !unfinished && !ends.contains(&seen(&tree)) {
-        return Some(format!("neither old nor new: {:#?}", seen(&tree)));
-    }
-    if let Err(error) = aside::finish(&tree) {
-        return Some(format!("finish: {error}"));
-    }
-    if !ends.contains(&seen(&tree)) {
-        return Some(format!("finish made neither old nor new: {:#?}", seen(&tree)));
-    }
-    match aside::runs(&tree) {
+fn all_are_done(tree: &Memory) -> Held {
+    match aside::runs(tree) {
         Ok((runs, findings)) if findings.is_empty() => {
-            runs.iter().find(|run| run.state != State::Done).map(|run| format!("{run:?}"))
+            let open = runs.iter().find(|run| run.state != State::Done);
+            open.map_or(Ok(()), |run| Err(format!("{run:?}")))
         }
-        other => Some(format!("{other:?}")),
+        other => Err(format!("{other:?}")),
     }
 }
 
@@ -357,17 +327,14 @@ fn after(work: Work<'_>, base: &Memory) -> Memory {
 #[test]
 fn a_run_that_dies_anywhere_is_finished() {
     for keep in [true, false] {
-        let work = |sink: &dyn Sink| apply(sink, keep).map(drop);
-        let new = seen(&after(&work, &tree()));
-        everywhere(&tree(), &work, &[seen(&tree()), new]);
+        everywhere(&tree(), &|sink| apply(sink, keep).map(drop));
     }
 }
 
 #[test]
 fn an_undo_that_dies_anywhere_is_finished() {
     let base = after(&|sink| apply(sink, true).map(drop), &tree());
-    let work = |sink: &dyn Sink| aside::undo(sink, 1).map(drop);
-    everywhere(&base, &work, &[seen(&base), seen(&tree())]);
+    everywhere(&base, &|sink| aside::undo(sink, 1).map(drop));
 }
 
 /// Instead of going on, what was interrupted can be undone.

@@ -1,6 +1,7 @@
 //! `manifest.json`: the images of a `docker save` archive.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::DecodeError;
 use crate::format::raw::{located, or_default};
@@ -25,8 +26,16 @@ pub struct SavedImage {
 /// # Errors
 /// What is no list of images.
 pub fn saved_images(bytes: &[u8]) -> Result<Vec<SavedImage>, DecodeError> {
+    saved(bytes)
+}
+
+/// Reads a `manifest.json` whose images are taken as they are.
+///
+/// # Errors
+/// What is no list of what is wanted.
+pub fn saved<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<T>, DecodeError> {
     let text = String::from_utf8_lossy(bytes);
-    let images: Option<Vec<SavedImage>> =
+    let images: Option<Vec<T>> =
         serde_json::from_str(&text).map_err(|error| located(bytes, &error))?;
     Ok(images.unwrap_or_default())
 }

@@ -4,7 +4,7 @@ mod config;
 mod layer;
 mod source;
 
-pub(super) use source::Committed;
+pub use source::Committed;
 
 /// How a container becomes an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

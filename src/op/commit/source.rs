@@ -18,12 +18,18 @@ use crate::store::{Contents, Document, LayerContent, PackedLayer, Source, Writab
 use crate::tree::{Tree, TreePathBuf};
 
 /// A store whose only image is one that a container of it becomes.
-pub(in crate::op) struct Committed {
+pub struct Committed {
     source: Box<dyn Source>,
     inventory: Inventory,
     layer: Option<(ChainId, Layer)>,
     config: (BlobId, Vec<u8>),
     told: Option<String>,
+}
+
+impl std::fmt::Debug for Committed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Committed").field("config", &self.config.0).finish_non_exhaustive()
+    }
 }
 
 /// The layers that a container stands on, and the image they are known from.
@@ -38,7 +44,7 @@ impl Committed {
     /// # Errors
     /// A name that is none, a container that may be torn, one whose layers are not all known, and what
     /// the trees say.
-    pub(in crate::op) fn new(
+    pub fn new(
         source: Box<dyn Source>,
         tree: &Arc<dyn Tree>,
         container: &Container,

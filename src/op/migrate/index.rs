@@ -13,7 +13,7 @@ use crate::store::{Contents, Document, LayerContent, PackedLayer, Source, Writab
 use crate::tree::{Tree, TreePathBuf};
 
 /// A store that holds one image more: an index over images that it has.
-pub(super) struct Indexed {
+pub struct Indexed {
     source: Box<dyn Source>,
     inventory: Inventory,
     index: (BlobId, Vec<u8>),
@@ -21,12 +21,18 @@ pub(super) struct Indexed {
     contents: Contents,
 }
 
+impl std::fmt::Debug for Indexed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Indexed").field("index", &self.index.0).finish_non_exhaustive()
+    }
+}
+
 impl Indexed {
     /// Makes an index called `name` of `images` of `source`.
     ///
     /// # Errors
     /// A name that is none, images that are not there, and two for one platform.
-    pub(super) fn new(source: Box<dyn Source>, name: &str, images: &[String]) -> Result<Self> {
+    pub fn new(source: Box<dyn Source>, name: &str, images: &[String]) -> Result<Self> {
         let name = Reference::parse_normalized(name)
             .ok()
             .filter(|reference| reference.digest().is_none())

@@ -28,6 +28,7 @@ use place::Destination;
 
 pub use exported::is_exported;
 pub use fingerprint::{Fingerprint, of_inventory};
+pub use index::Indexed;
 pub use switch::{Changed, Switched, switch_file};
 pub use undo::{BoundBack, Undo, undo};
 

@@ -40,9 +40,10 @@ pub(super) fn blob(blob: BlobId) -> TreePathBuf {
     TreePathBuf::new(blob_name(blob.0).into_bytes()).unwrap_or_default()
 }
 
-/// Returns where the blob that comes of `what` is written before it is whole.
-pub(super) fn unfinished(what: Digest) -> TreePathBuf {
-    let name = format!(".tranship-{}", what.hex());
+/// Returns where a blob is until it is whole and durable; before its digest is known, that of what it comes
+/// of stands for it.
+pub(super) fn unfinished(blob: BlobId) -> TreePathBuf {
+    let name = format!(".tranship-{}", blob.0.hex());
     path("blobs/sha256").child(name.as_bytes()).unwrap_or_default()
 }
 

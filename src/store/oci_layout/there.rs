@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::layout;
 use crate::error::Result;
+use crate::format::docker::archive;
 use crate::format::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Index};
 use crate::format::raw::decode;
 use crate::tree::{Tree, optional, read};
@@ -17,6 +18,7 @@ pub(super) struct There {
     manifests: Vec<Descriptor>,
     /// The entries of `manifest.json`, if there is one.
     saved: Option<Vec<Value>>,
+    is_layout: bool,
 }
 
 impl There {
@@ -24,13 +26,14 @@ impl There {
         let bytes = read(tree, layout::index())?;
         let index: Index = decode(&bytes).map_err(|error| error.at(tree.place(layout::index())))?;
         let saved = optional(read(tree, layout::manifest()))?;
-        let saved = saved.map(|bytes| decode(&bytes)).transpose();
+        let saved = saved.map(|bytes| archive::saved(&bytes)).transpose();
         let saved = saved.map_err(|error| error.at(tree.place(layout::manifest())))?;
-        Ok(Self { manifests: index.manifests, saved })
+        Ok(Self { manifests: index.manifests, saved, is_layout: true })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.manifests.is_empty()
+    /// Returns whether there is no layout yet.
+    pub(super) fn is_new(&self) -> bool {
+        !self.is_layout
     }
 
     /// Returns whether the layout is one for Docker before 25 too.
@@ -54,10 +57,13 @@ impl There {
         all
     }
 
-    /// Returns what `manifest.json` is to hold with the `new` images.
+    /// Returns what `manifest.json` is to hold with the `new` images. A run that died may have put them
+    /// there already.
     pub(super) fn saved_with(&self, new: &[impl Serialize]) -> Vec<Value> {
         let new = new.iter().filter_map(|image| serde_json::to_value(image).ok());
-        self.saved.clone().unwrap_or_default().into_iter().chain(new).collect()
+        let new: Vec<_> = new.collect();
+        let old = self.saved.iter().flatten().filter(|image| !new.contains(image)).cloned();
+        old.chain(new.iter().cloned()).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writing an image layout.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,6 +33,8 @@ pub struct LayoutWriter {
     owner: (u32, u32),
     inventory: Inventory,
     blobs: Mutex<HashMap<DiffId, (BlobId, u64)>>,
+    /// Blobs that are whole and not durable yet, and so have no name.
+    unnamed: Mutex<BTreeSet<BlobId>>,
     written: AtomicU64,
 }
 
@@ -84,6 +86,7 @@ impl LayoutWriter {
             owner: (root.uid, root.gid),
             inventory: Inventory::new(StoreKind::Layout, "oci"),
             blobs: Mutex::default(),
+            unnamed: Mutex::default(),
             written: AtomicU64::new(0),
         })
     }
@@ -109,15 +112,51 @@ impl LayoutWriter {
             attributes: self.attributes(),
             compression: self.compression,
             progress,
-            unfinished: layout::unfinished(what),
-            place: &layout::blob,
+            unfinished: layout::unfinished(BlobId(what)),
+            place: if self.sink.can_stage() { &layout::unfinished } else { &layout::blob },
         }
+    }
+
+    fn unnamed(&self) -> MutexGuard<'_, BTreeSet<BlobId>> {
+        self.unnamed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a blob is written, but for its name.
+    fn put(&self, blob: BlobId) {
+        if self.sink.can_stage() {
+            self.unnamed().insert(blob);
+        }
+    }
+
+    /// Gives blobs their names once they are durable: whoever adds to the layout again goes by those.
+    fn name(&self) -> Result<()> {
+        let unnamed = std::mem::take(&mut *self.unnamed());
+        if unnamed.is_empty() {
+            return Ok(());
+        }
+        self.sink.sync()?;
+        for blob in unnamed {
+            let (from, to) = (layout::unfinished(blob), layout::blob(blob));
+            self.sink.rename(from.as_path(), to.as_path())?;
+        }
+        Ok(())
     }
 
     fn write(&self, path: TreePath<'_>, bytes: &[u8]) -> Result<()> {
         let mut file = self.sink.create(path, &self.attributes())?;
         file.write_all(bytes).map_err(|error| sink_error(&*self.sink, path, error))?;
         file.finish().map(drop)
+    }
+
+    fn document(&self, blob: BlobId, bytes: &[u8]) -> Result<()> {
+        if !self.sink.can_stage() {
+            return self.write(layout::blob(blob).as_path(), bytes);
+        }
+        let unfinished = layout::unfinished(blob);
+        self.sink.remove(unfinished.as_path())?;
+        self.write(unfinished.as_path(), bytes)?;
+        self.put(blob);
+        Ok(())
     }
 
     /// Writes the documents of an image; `known` are those that are there.
@@ -138,7 +177,7 @@ impl LayoutWriter {
         })?;
         for text in &documents.texts {
             if known.insert(text.blob) && !self.is_there(text.blob, text.bytes.len() as u64) {
-                self.write(layout::blob(text.blob).as_path(), &text.bytes)?;
+                self.document(text.blob, &text.bytes)?;
             }
         }
         let id = documents.id()?;
@@ -159,7 +198,7 @@ impl LayoutWriter {
             let new: Vec<_> = images.iter().filter_map(Written::saved).collect();
             self.replace(layout::manifest(), &go_json(&self.there.saved_with(&new)))?;
         }
-        if self.there.is_empty() {
+        if self.there.is_new() {
             self.write(layout::version(), layout::VERSION)?;
         }
         self.sink.sync()?;
@@ -247,6 +286,9 @@ impl Target for LayoutWriter {
         let blobs = self.putting(step.diff_id.0, progress);
         if let Some((_, blob, size)) = blobs.put_any(step, source, &mut damage)? {
             self.blobs().insert(step.diff_id, (blob, size));
+            if !step.left_out {
+                self.put(blob);
+            }
             let written = if step.left_out { 0 } else { size };
             self.written.fetch_add(written, Ordering::Relaxed);
         }
@@ -269,6 +311,7 @@ impl Target for LayoutWriter {
     ) -> Result<Option<Error>> {
         let damage = self.putting(step.blob.0, progress).keep(step, source)?;
         if damage.is_none() {
+            self.put(step.blob);
             self.written.fetch_add(step.size, Ordering::Relaxed);
         }
         Ok(damage)
@@ -278,15 +321,15 @@ impl Target for LayoutWriter {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// A layout that is not finished is not gone on with.
+    /// A new layout that is not finished is not gone on with; one that is added to is.
     fn checkpoint(&self) -> Result<()> {
-        Ok(())
+        self.name()
     }
 
     /// A folder that nothing came into can be named again.
     fn tidy(&self) -> Result<()> {
         let [blobs, _] = layout::folders();
-        if self.there.is_empty() && self.sink.can_stage() {
+        if self.there.is_new() && self.sink.can_stage() {
             self.sink.remove(blobs)?;
         }
         Ok(())
@@ -296,6 +339,7 @@ impl Target for LayoutWriter {
         let mut known = HashSet::new();
         let image = |step: &ImageStep| self.image(step, source, &mut known);
         let written = images.iter().map(image).collect::<Result<Vec<_>>>()?;
+        self.name()?;
         self.publish(&written)?;
         let committed = |image: &Written| Committed { id: image.id, findings: Vec::new() };
         Ok(written.iter().map(committed).collect())

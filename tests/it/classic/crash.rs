@@ -1,11 +1,10 @@
 //! Writing may die at any operation: the store is the old one or the new one, and the next run goes on
 //! from there.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use rayon::prelude::*;
 use tranship::digest::{ChainId, Digest};
+use tranship::error::{Error, Result};
 use tranship::op::transfer::OnConflict;
 use tranship::store::Source as _;
 use tranship::store::overlay2::Overlay2;
@@ -14,135 +13,60 @@ use tranship::tree::{Memory, Sink, Tree as _, TreePath, path};
 use super::seen::{LAYERS, Seen, leftovers, look, names};
 use super::{Root, sink};
 use crate::support::classic::Classic;
+use crate::support::crashes::Crashes;
 use crate::support::fault::{Cut, Fault, FaultSink};
-use crate::support::random::Random;
 use crate::support::scene::{BEFORE, STORE};
 use crate::support::seen::listing;
 use crate::support::source::Counting;
-use crate::support::{Migration, nothing_is, open};
-
-const CUTS: [Cut; 7] = [
-    Cut::Kill,
-    Cut::Synced,
-    Cut::NamesOnly,
-    Cut::Reversed,
-    Cut::Some(1),
-    Cut::Some(2),
-    Cut::Some(3),
-];
+use crate::support::{Migration, open};
 
 /// A move that is known to succeed, to be disturbed.
 struct Scene {
+    source: Arc<Memory>,
     store: Overlay2,
     migration: Migration,
     base: Memory,
     /// All that may be seen: first the old, last the new.
     states: Vec<Seen>,
-    operations: usize,
-    /// What was looked at: many crashes leave the same.
-    tried: Mutex<HashSet<Digest>>,
 }
 
 impl Scene {
     fn new(base: Memory, migration: Migration) -> Self {
-        let store = open(&Arc::new(Classic::of(STORE).tree()));
+        let source = Arc::new(Classic::of(STORE).tree());
         let old = look(&Arc::new(base.clone())).expect("a sound root");
-        let (states, tried) = (vec![old], Mutex::default());
-        let mut scene = Self { store, migration, base, states, operations: 0, tried };
-        let (whole, ended) = scene.disturbed(&scene.base, Fault::Never);
-        ended.expect("nothing fails");
-        let tree = Arc::new(whole.after(Cut::Kill));
+        let mut scene = Self { store: open(&source), source, migration, base, states: vec![old] };
+        let tree = Arc::new(scene.base.clone());
+        scene.run(&sink(&tree)).expect("nothing fails");
         scene.states.push(look(&tree).expect("a sound result"));
-        assert_eq!(leftovers(&*tree), [""; 0], "an undisturbed run cleans up");
-        scene.operations = whole.log().len();
         scene
     }
 
-    fn disturbed(&self, tree: &Memory, fault: Fault) -> (Arc<FaultSink>, Result<(), String>) {
-        let dying = Arc::new(FaultSink::new(tree.clone(), fault));
-        let sink: Arc<dyn Sink> = Arc::<FaultSink>::clone(&dying);
-        let outcome = self.migration.to_classic(&self.store, &sink);
-        (dying, outcome.map(drop).map_err(|error| error.to_string()))
-    }
-
-    fn is_whole(&self, tree: &Arc<Memory>) -> Result<(), String> {
-        let seen = look(tree)?;
-        let known = self.states.contains(&seen);
-        if known { Ok(()) } else { Err(format!("neither old nor new: {seen:?}")) }
-    }
-
-    /// Looks at what a crash left, and what the next run makes of it.
-    fn holds(&self, tree: &Arc<Memory>) -> Result<(), String> {
-        let left = Digest::of(listing(&**tree, TreePath::ROOT).join("\n").as_bytes());
-        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        if !tried.insert(left) {
-            return Ok(());
-        }
-        drop(tried);
-        self.is_whole(tree).and_then(|()| self.completes(tree))
-    }
-
-    /// The next run makes all that an undisturbed one does, reads no layer again that layerdb has, and
-    /// leaves nothing behind.
-    fn completes(&self, tree: &Arc<Memory>) -> Result<(), String> {
+    /// Moves all, and reads no layer that layerdb has.
+    fn run(&self, sink: &Arc<dyn Sink>) -> Result<()> {
         let chain = |hex: &String| ChainId(Digest::from_hex(hex).expect("a chain"));
-        let done: Vec<ChainId> = names(&**tree, LAYERS).iter().map(chain).collect();
+        let done: Vec<ChainId> = names(sink.tree(), LAYERS).iter().map(chain).collect();
         let source = Counting::new(&self.store);
-        let outcome = self.migration.to_classic(&source, &sink(tree));
-        outcome.map_err(|error| format!("the next run: {error}"))?;
-        let seen = look(tree).map_err(|what| format!("after the next run: {what}"))?;
-        if Some(&seen) != self.states.last() {
-            return Err(format!("the next run made {seen:?}"));
-        }
-        if let left @ [_, ..] = leftovers(&**tree).as_slice() {
-            return Err(format!("left behind: {left:?}"));
-        }
+        self.migration.to_classic(&source, sink)?;
         match done.iter().find(|chain_id| source.opened(**chain_id) > 0) {
-            Some(chain_id) => Err(format!("layer {chain_id} was done, and is read again")),
+            Some(chain_id) => Err(Error::refused(format!("layer {chain_id} is read again"))),
             None => Ok(()),
         }
     }
 
     fn everywhere(&self) {
-        self.each(|n| {
-            let (dead, _) = self.disturbed(&self.base, Fault::Dies(n));
-            let wrong = CUTS.iter().filter_map(|cut| {
-                let tree = Arc::new(dead.after(*cut));
-                let result = self.holds(&tree);
-                told(&dead, *cut, result)
-            });
-            wrong.collect()
-        });
+        let before = listing(&*self.source, TreePath::ROOT);
+        let run = |sink: &Arc<dyn Sink>| self.run(sink);
+        let whole = |tree: &Arc<Memory>| match look(tree)? {
+            seen if self.states.contains(&seen) => Ok(()),
+            seen => Err(format!("neither old nor new: {seen:?}")),
+        };
+        let done = |tree: &Arc<Memory>| match (look(tree)?, leftovers(&**tree).as_slice()) {
+            (seen, []) if Some(&seen) == self.states.last() => Ok(()),
+            (seen, left) => Err(format!("{left:?} is left of {seen:?}")),
+        };
+        Crashes { base: self.base.clone(), run: &run, whole: &whole, done: &done }.everywhere();
+        assert_eq!(listing(&*self.source, TreePath::ROOT), before, "the source is as it was");
     }
-
-    /// The run that goes on after a crash may crash as well.
-    fn twice(&self) {
-        self.each(|n| {
-            let mut random = Random(n as u64);
-            let (first, _) = self.disturbed(&self.base, Fault::Dies(n));
-            let wrong = [Cut::Kill, Cut::Some(n as u64)].into_iter().filter_map(|cut| {
-                let m = 1 + random.below(self.operations as u64 + 30) as usize;
-                let again = CUTS[random.below(CUTS.len() as u64) as usize];
-                let (second, _) = self.disturbed(&first.after(cut), Fault::Dies(m));
-                let tree = Arc::new(second.after(again));
-                let result = self.holds(&tree);
-                told(&second, again, result).map(|what| format!("{n}, {cut:?}, then {what}"))
-            });
-            wrong.collect()
-        });
-    }
-
-    fn each(&self, work: impl Fn(usize) -> Vec<String> + Sync) {
-        let all = (1..=self.operations).into_par_iter();
-        nothing_is(&all.flat_map_iter(&work).collect::<Vec<_>>());
-    }
-}
-
-fn told(dead: &FaultSink, cut: Cut, result: Result<(), String>) -> Option<String> {
-    let log = dead.log();
-    let fault = dead.died_at().min(log.len());
-    let at = log.get(fault.wrapping_sub(1)).map(String::as_str).unwrap_or_default();
-    result.err().map(|what| format!("operation {fault} ({at}), {cut:?}: {what}"))
 }
 
 /// A root with images of another store.
@@ -151,20 +75,13 @@ fn before() -> Memory {
 }
 
 #[test]
-fn once_in_an_empty_root() {
+fn in_an_empty_root() {
     Scene::new(Memory::new(), Migration::default()).everywhere();
 }
 
 #[test]
-fn once_in_a_root_with_images() {
+fn in_a_root_with_images() {
     Scene::new(before(), Migration::default()).everywhere();
-}
-
-#[test]
-fn twice() {
-    for base in [Memory::new(), before()] {
-        Scene::new(base, Migration::default()).twice();
-    }
 }
 
 /// Two files cannot be replaced at once: where a name moves, there is a moment in which the new image is
@@ -196,8 +113,14 @@ image other = other
 #[test]
 fn what_is_left_of_other_layers_goes_too() {
     let scene = Scene::new(Memory::new(), Migration::default());
-    for n in 1..=scene.operations {
-        let (dead, _) = scene.disturbed(&scene.base, Fault::Dies(n));
+    let dying = |fault: Fault| {
+        let dying = Arc::new(FaultSink::new(scene.base.clone(), fault));
+        let ended = scene.run(&(Arc::clone(&dying) as Arc<dyn Sink>));
+        assert!(fault != Fault::Never || ended.is_ok(), "{ended:?}");
+        dying
+    };
+    for n in 1..=dying(Fault::Never).log().len() {
+        let dead = dying(Fault::Dies(n));
         let tree = Arc::new(dead.after(Cut::Some(n as u64)));
         let chains = names(&*tree, LAYERS);
         let other = open(&Arc::new(Classic::of("diff x\n  file x x\nimage x = x\n").tree()));

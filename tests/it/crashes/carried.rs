@@ -6,12 +6,12 @@ use tranship::store::Source;
 use tranship::store::containerd::{Containerd, NAMESPACE, SNAPSHOTTER};
 use tranship::tree::{Memory, Sink, TreePath};
 
-use super::Job;
 use crate::classic::seen as classic;
 use crate::support::carried::{
     CONFIG, INDEX, LAYER, LayoutOf, MANIFEST, gzip, host, index, manifest, read, source, with,
 };
 use crate::support::classic::Classic;
+use crate::support::crashes::old_or_new;
 use crate::support::scene::{BEFORE, STORE, before, target_of};
 use crate::support::seen::{self, listing};
 use crate::support::{Migration, open};
@@ -41,17 +41,17 @@ fn layout() -> Arc<Memory> {
     layout.end(&images)
 }
 
-fn into_containerd(from: &(dyn Source + Sync), base: Memory, step: usize) {
+fn into_containerd(from: &(dyn Source + Sync), base: Memory) {
     let run = |sink: &Arc<dyn Sink>| Migration::all().run(from, sink).map(drop);
     let look = |tree: &Arc<Memory>| seen::look(&**tree);
     let left = |tree: &Memory| seen::leftovers(tree);
-    Job { base, run: &run, look: &look, left: &left }.holds(step);
+    old_or_new(base, &run, &look, &left);
 }
 
-fn into_classic(from: &(dyn Source + Sync), base: Memory, step: usize) {
+fn into_classic(from: &(dyn Source + Sync), base: Memory) {
     let run = |sink: &Arc<dyn Sink>| Migration::all().to_classic(from, sink).map(drop);
     let left = |tree: &Memory| classic::leftovers(tree);
-    Job { base, run: &run, look: &classic::look, left: &left }.holds(step);
+    old_or_new(base, &run, &classic::look, &left);
 }
 
 /// Returns a classic root that holds other images.
@@ -62,48 +62,25 @@ fn classic_before() -> Memory {
     (*tree).clone()
 }
 
-/// One of so many operations is looked at in every run of the tests, and each in the long ones.
-const SAMPLE: usize = 6;
-
-fn imported(step: usize) {
+#[test]
+fn an_import_into_either_store() {
     let layout = layout();
     let host = read(&layout).expect("a layout");
     let was = listing(&*layout, TreePath::ROOT);
-    into_containerd(source(&host), Memory::new(), step);
-    into_containerd(source(&host), before(), step);
-    into_classic(source(&host), Memory::new(), step);
-    into_classic(source(&host), classic_before(), step);
+    into_containerd(source(&host), Memory::new());
+    into_containerd(source(&host), before());
+    into_classic(source(&host), Memory::new());
+    into_classic(source(&host), classic_before());
     assert_eq!(listing(&*layout, TreePath::ROOT), was, "the source is as it was");
-}
-
-fn moved_back(step: usize) {
-    let root = Arc::new(target_of(STORE, Memory::new()));
-    let was = listing(&*root, TreePath::ROOT);
-    let tree = Arc::<Memory>::clone(&root);
-    let store = Containerd::open(tree, NAMESPACE, SNAPSHOTTER, &host()).expect("just written");
-    into_classic(&store, Memory::new(), step);
-    into_classic(&store, classic_before(), step);
-    assert_eq!(listing(&*root, TreePath::ROOT), was, "the source is as it was");
-}
-
-#[test]
-fn an_import_into_either_store() {
-    imported(SAMPLE);
 }
 
 #[test]
 fn a_move_back_from_the_containerd_store() {
-    moved_back(SAMPLE);
-}
-
-#[test]
-#[ignore = "long: minutes"]
-fn long_an_import_cut_short_anywhere() {
-    imported(1);
-}
-
-#[test]
-#[ignore = "long: minutes"]
-fn long_a_move_back_cut_short_anywhere() {
-    moved_back(1);
+    let root = Arc::new(target_of(STORE, Memory::new()));
+    let was = listing(&*root, TreePath::ROOT);
+    let tree = Arc::<Memory>::clone(&root);
+    let store = Containerd::open(tree, NAMESPACE, SNAPSHOTTER, &host()).expect("just written");
+    into_classic(&store, Memory::new());
+    into_classic(&store, classic_before());
+    assert_eq!(listing(&*root, TreePath::ROOT), was, "the source is as it was");
 }

@@ -9,7 +9,7 @@ use tranship::op::volumes::Put;
 use tranship::store::volumes::read_all;
 use tranship::tree::{Memory, Sink, Tree as _, TreePath, optional, path, read, write};
 
-use super::Job;
+use crate::support::crashes::old_or_new;
 use crate::support::seen::listing;
 
 /// Each volume with its labels and files.
@@ -61,7 +61,7 @@ fn a_volume_is_imported() {
     for there in [&[][..], &["other"], &["other", "new"]] {
         let put = Put { name: "new", labels: None, keeps_options: false };
         let run = |sink: &Arc<dyn Sink>| put.from(&source, &**sink, &()).map(drop);
-        Job { base: root(there), run: &run, look: &volumes, left: &left }.holds(1);
+        old_or_new(root(there), &run, &volumes, &left);
     }
 }
 
@@ -93,7 +93,7 @@ fn the_daemon_s_configuration_is_changed() {
             write(&base, path("daemon.json"), 0o600, text.as_bytes()).expect("a free name");
             write(&base, path("had-one"), 0o600, b"").expect("a free name");
         }
-        Job { base, run: &run, look: &look, left: &left }.holds(1);
+        old_or_new(base, &run, &look, &left);
     }
 }
 

@@ -11,17 +11,16 @@ use std::sync::Arc;
 use tranship::error::Result;
 use tranship::model::StoreKind;
 use tranship::op::aside::{self, About};
-use tranship::op::host::{DataRoot, Host, Known, Opened, open, survey};
+use tranship::op::host::{DataRoot, Host, Known, open, survey};
 use tranship::op::reclaim::{Done, Plan, Request, plan};
-use tranship::tree::{Kind, Memory, Sink, SubSink, Tree, TreePath, path, walk};
+use tranship::tree::{Kind, Memory, Sink, SubSink, TreePath, path, walk};
 
 use crate::moves::INNER;
-use crate::support::NOW;
-use crate::support::carried::{host, read_layers};
+use crate::support::carried::{host, read_layers, survey_of};
+use crate::support::{NOW, tree_of};
 
 fn surveyed(root: &Memory) -> Host {
-    let opened = Opened { tree: Arc::new(root.clone()), only: None };
-    survey(&opened, &Known { platform: host(), ..Known::default() }).expect("a data root")
+    survey_of(Arc::new(root.clone())).expect("a data root")
 }
 
 fn recorded(name: &str) -> Host {
@@ -62,8 +61,7 @@ fn carry_out(sink: &Arc<dyn Sink>, request: &Request) -> Result<Done> {
     for sink in [sink, &inner] {
         aside::finish(&**sink)?;
     }
-    let root = copy_of(sink.tree());
-    let host = surveyed(&root);
+    let host = survey_of(tree_of(sink))?;
     let mut done = Done::default();
     if request.store.is_some_and(|kind| !only(&host).stores.iter().any(|s| s.here.kind == kind)) {
         return Ok(done);
@@ -76,26 +74,6 @@ fn carry_out(sink: &Arc<dyn Sink>, request: &Request) -> Result<Done> {
         part.apply(&**sink, &about, &(), &mut done)?;
     }
     Ok(done)
-}
-
-/// Surveys need a tree of their own; memory shares what it holds.
-fn copy_of(tree: &dyn Tree) -> Memory {
-    let copy = Memory::new();
-    let copying = tranship::tree::Copying {
-        snapshots: tranship::tree::Snapshots::Copy,
-        skip: &|_| false,
-        skip_xattr: &|_| false,
-    };
-    copy.remove(path("x")).expect("below the root");
-    for entry in tree.list(TreePath::ROOT).expect("memory can be read") {
-        let name = TreePath::ROOT.child(&entry.name).expect("a name");
-        let at = name.as_path();
-        match entry.metadata.kind {
-            Kind::Dir => drop(tranship::tree::copy(tree, at, &copy, at, &copying).expect("a copy")),
-            _ => drop(tranship::tree::copy_one(tree, at, &copy, at, &copying).expect("a copy")),
-        }
-    }
-    copy
 }
 
 fn removed(root: &Memory, request: &Request) -> (Memory, Done) {

@@ -12,7 +12,7 @@ use crate::support::NOW;
 use crate::support::daemon::edit;
 use crate::support::seen::{BACKEND, BLOBS, FOLDERS, META};
 
-fn both() -> Memory {
+pub(super) fn both() -> Memory {
     moved(&root(), StoreKind::Classic).0
 }
 
@@ -36,75 +36,73 @@ fn nothing_of_a_sound_root_is_an_orphan() {
 }
 
 /// What is put into a root, and what becomes of it.
-type Row = (&'static str, fn(&Memory), &'static [&'static str]);
+pub(super) type Row = (&'static str, fn(&Memory), &'static [&'static str]);
 
 const LAYERDB: &str = "image/overlay2/layerdb";
 
+pub(super) const ORPHANS: [Row; 13] = [
+    ("a folder of no layer", |root| put(root, "overlay2/lost/diff/x", b"x"), &["folder"]),
+    (
+        "a link that leads nowhere",
+        |root| {
+            let link = Special::Symlink(b"../gone/diff".to_vec());
+            root.make_dir(path("overlay2/l"), 0o700).expect("a folder");
+            let at = path("overlay2/l/ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+            root.put(at, &link, &Attributes::root(0o777)).expect("a free name");
+        },
+        &["link"],
+    ),
+    ("a layer of no image", layer_of_no_image, &["folder", "layer"]),
+    (
+        "a layer that is being removed",
+        |root| put(root, &format!("{LAYERDB}/sha256/{}-00-removing/cache-id", hex("a")), b"lost2"),
+        &["layer"],
+    ),
+    (
+        "an unfinished layer",
+        |root| put(root, &format!("{LAYERDB}/tmp/write-set-1/diff"), b"x"),
+        &["staging"],
+    ),
+    (
+        "what a container left",
+        |root| put(root, &format!("{LAYERDB}/mounts/{}/parent", hex("b")), b"x"),
+        &["container"],
+    ),
+    ("a temporary file", |root| put(root, "tmp/GetImageBlob1", b"x"), &["temporary"]),
+    (
+        "a blob without a record",
+        |root| put(root, &format!("{INNER}/{BLOBS}/{}", hex("c")), b"c"),
+        &["blob"],
+    ),
+    (
+        "a snapshot folder without a record",
+        |root| put(root, &format!("{INNER}/{FOLDERS}/99/fs/x"), b"x"),
+        &["snapshot"],
+    ),
+    (
+        "a snapshot that was never finished",
+        |root| put(root, &format!("{INNER}/{FOLDERS}/new-12/fs/x"), b"x"),
+        &["snapshot"],
+    ),
+    (
+        "a download that nobody knows",
+        |root| {
+            let at = format!("{INNER}/io.containerd.content.v1.content/ingest/{}/ref", hex("d"));
+            put(root, &at, b"moby/1/layer");
+        },
+        &["download"],
+    ),
+    (
+        "what a migration left",
+        |root| put(root, &format!("{INNER}/tranship/blobs/x"), b"x"),
+        &["staging"],
+    ),
+    ("a lease that has ended", ended_lease, &["lease"]),
+];
+
 #[test]
 fn each_orphan_is_found_and_goes_alone() {
-    let rows: [Row; 13] = [
-        ("a folder of no layer", |root| put(root, "overlay2/lost/diff/x", b"x"), &["folder"]),
-        (
-            "a link that leads nowhere",
-            |root| {
-                let link = Special::Symlink(b"../gone/diff".to_vec());
-                root.make_dir(path("overlay2/l"), 0o700).expect("a folder");
-                let at = path("overlay2/l/ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-                root.put(at, &link, &Attributes::root(0o777)).expect("a free name");
-            },
-            &["link"],
-        ),
-        ("a layer of no image", layer_of_no_image, &["folder", "layer"]),
-        (
-            "a layer that is being removed",
-            |root| {
-                put(root, &format!("{LAYERDB}/sha256/{}-00-removing/cache-id", hex("a")), b"lost2")
-            },
-            &["layer"],
-        ),
-        (
-            "an unfinished layer",
-            |root| put(root, &format!("{LAYERDB}/tmp/write-set-1/diff"), b"x"),
-            &["staging"],
-        ),
-        (
-            "what a container left",
-            |root| put(root, &format!("{LAYERDB}/mounts/{}/parent", hex("b")), b"x"),
-            &["container"],
-        ),
-        ("a temporary file", |root| put(root, "tmp/GetImageBlob1", b"x"), &["temporary"]),
-        (
-            "a blob without a record",
-            |root| put(root, &format!("{INNER}/{BLOBS}/{}", hex("c")), b"c"),
-            &["blob"],
-        ),
-        (
-            "a snapshot folder without a record",
-            |root| put(root, &format!("{INNER}/{FOLDERS}/99/fs/x"), b"x"),
-            &["snapshot"],
-        ),
-        (
-            "a snapshot that was never finished",
-            |root| put(root, &format!("{INNER}/{FOLDERS}/new-12/fs/x"), b"x"),
-            &["snapshot"],
-        ),
-        (
-            "a download that nobody knows",
-            |root| {
-                let at =
-                    format!("{INNER}/io.containerd.content.v1.content/ingest/{}/ref", hex("d"));
-                put(root, &at, b"moby/1/layer");
-            },
-            &["download"],
-        ),
-        (
-            "what a migration left",
-            |root| put(root, &format!("{INNER}/tranship/blobs/x"), b"x"),
-            &["staging"],
-        ),
-        ("a lease that has ended", ended_lease, &["lease"]),
-    ];
-    for (what, add, wanted) in rows {
+    for (what, add, wanted) in ORPHANS {
         let root = both();
         let before = look(&root).expect("sound");
         add(&root);
@@ -119,7 +117,7 @@ fn each_orphan_is_found_and_goes_alone() {
     }
 }
 
-fn hex(text: &str) -> String {
+pub(super) fn hex(text: &str) -> String {
     Digest::of(text.as_bytes()).hex()
 }
 
@@ -132,7 +130,7 @@ fn layer_of_no_image(root: &Memory) {
     put(root, "overlay2/lost/diff/x", b"x");
 }
 
-fn lease(root: &Memory, id: &str, label: Option<(&str, &str)>) {
+pub(super) fn lease(root: &Memory, id: &str, label: Option<(&str, &str)>) {
     let tree = root.clone();
     let file = format!("{INNER}/{META}");
     edit(&tree, &file, |meta| {

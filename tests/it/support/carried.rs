@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use tranship::digest::Digest;
+use tranship::digest::{ChainId, Digest};
 use tranship::error::Result;
 use tranship::format::oci::Platform;
 use tranship::model::{Image, Inventory};
@@ -130,7 +130,11 @@ pub(crate) fn packed_only() -> Migration {
 
 /// Reads a layout or an archive as the command does.
 pub(crate) fn read(tree: &Arc<Memory>) -> Result<Host> {
-    let tree: Arc<dyn Tree> = Arc::<Memory>::clone(tree);
+    survey_of(Arc::<Memory>::clone(tree))
+}
+
+/// Looks for data roots, layouts and archives as the command does.
+pub(crate) fn survey_of(tree: Arc<dyn Tree>) -> Result<Host> {
     survey(&Opened { tree, only: None }, &Known { platform: host(), ..Known::default() })
 }
 
@@ -159,13 +163,15 @@ pub(crate) fn findings(inventory: &Inventory) -> Vec<(&str, &str)> {
 /// Reads every layer of an image to its end.
 pub(crate) fn read_layers(source: &dyn Source, image: &Image) -> Result<Vec<Vec<u8>>> {
     let shown = image.shown().expect("it can run");
-    let one = |chain_id| {
-        let content = source.layer(chain_id)?;
-        let (mut tar, mut bytes) = (content.tar()?, Vec::new());
-        let place = || panic!("the error has its own place");
-        std::io::Read::read_to_end(&mut tar, &mut bytes)
-            .map_err(|error| tranship::error::from_io(error, place))?;
-        Ok(bytes)
-    };
-    shown.chain().into_iter().map(one).collect()
+    shown.chain().into_iter().map(|chain_id| read_layer(source, chain_id)).collect()
+}
+
+/// Reads a layer to its end.
+pub(crate) fn read_layer(source: &dyn Source, chain_id: ChainId) -> Result<Vec<u8>> {
+    let content = source.layer(chain_id)?;
+    let (mut tar, mut bytes) = (content.tar()?, Vec::new());
+    let place = || panic!("the error has its own place");
+    std::io::Read::read_to_end(&mut tar, &mut bytes)
+        .map_err(|error| tranship::error::from_io(error, place))?;
+    Ok(bytes)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod carried;
 pub(crate) mod classic;
+pub(crate) mod crashes;
 pub(crate) mod daemon;
 #[path = "../../support/ext4.rs"]
 pub(crate) mod ext4;
@@ -15,8 +16,10 @@ pub(crate) mod seen;
 pub(crate) mod source;
 
 use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::sync::Arc;
 
+pub(crate) use crashes::nothing_is;
 use tranship::error::Result;
 use tranship::format::oci::Platform;
 use tranship::op::transfer::{
@@ -25,7 +28,7 @@ use tranship::op::transfer::{
 use tranship::store::containerd::{NAMESPACE, SNAPSHOTTER, Writer};
 use tranship::store::overlay2::{self, Overlay2};
 use tranship::store::{Compression, Form, Progress, Source, Target, Writing};
-use tranship::tree::{Sink, Snapshots, Time, Tree};
+use tranship::tree::{Entry, Metadata, Sink, Snapshots, Time, Tree, TreePath, Xattrs};
 
 /// When migrations of tests take place.
 pub(crate) const NOW: Time = Time { seconds: 1_760_000_000, nanos: 123_456_789 };
@@ -142,14 +145,41 @@ impl Migration {
     }
 }
 
+/// The tree that a sink writes, as it is at any moment.
+struct TreeOf(Arc<dyn Sink>);
+
+impl Tree for TreeOf {
+    fn origin(&self) -> &str {
+        self.0.tree().origin()
+    }
+
+    fn stat(&self, path: TreePath<'_>) -> Result<Metadata> {
+        self.0.tree().stat(path)
+    }
+
+    fn list(&self, dir: TreePath<'_>) -> Result<Vec<Entry>> {
+        self.0.tree().list(dir)
+    }
+
+    fn open(&self, file: TreePath<'_>) -> Result<Box<dyn Read + Send + '_>> {
+        self.0.tree().open(file)
+    }
+
+    fn read_link(&self, link: TreePath<'_>) -> Result<Vec<u8>> {
+        self.0.tree().read_link(link)
+    }
+
+    fn xattrs(&self, path: TreePath<'_>) -> Result<Xattrs> {
+        self.0.tree().xattrs(path)
+    }
+}
+
+/// Returns the tree that `sink` writes.
+pub(crate) fn tree_of(sink: &Arc<dyn Sink>) -> Arc<dyn Tree> {
+    Arc::new(TreeOf(Arc::clone(sink)))
+}
+
 pub(crate) fn open(tree: &Arc<impl Tree + 'static>) -> Overlay2 {
     Overlay2::open(Arc::clone(tree) as Arc<dyn Tree>, "overlay2")
         .expect("a folder that can be read")
-}
-
-/// Fails with the first of what is wrong, if anything is.
-#[track_caller]
-pub(crate) fn nothing_is(wrong: &[String]) {
-    let first = wrong.iter().take(8).map(String::as_str).collect::<Vec<_>>().join("\n");
-    assert!(wrong.is_empty(), "{} times:\n{first}", wrong.len());
 }

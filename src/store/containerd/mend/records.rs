@@ -42,10 +42,11 @@ impl Mender<'_> {
             v1.put(schema::VERSION, version);
         }
         let mut changes = Vec::new();
-        // As a migration does it: what meta.db names is in metadata.db before.
+        // As a migration does it: what the records name is there before them, and what meta.db names is
+        // in metadata.db before.
         for bolt in [&self.backend, &self.meta] {
             if bolt.changed {
-                changes.extend([self.written(bolt)?, Change::Settle]);
+                changes.extend([Change::Settle, self.written(bolt)?]);
             }
         }
         let code = match (&self.meta.broken, &self.backend.broken) {
@@ -54,7 +55,6 @@ impl Mender<'_> {
         };
         let (what, how) = (said(&self.wrong, |wrong| wrong.what), said(&self.wrong, |w| w.how));
         let place = self.tree.place(self.meta.path.as_path());
-        // Whatever the records name must be there before them.
         self.out.mends.push(Mend { code, place, what, how, changes });
         Ok(self.out)
     }

@@ -49,7 +49,8 @@ impl Writer {
         self.publish_containers()?;
         self.sink.sync()?;
         // The images are there. What could not be cleaned up is no reason to say that they are not.
-        if let (Err(error), Some(first)) = (self.discard(), committed.first_mut()) {
+        let cleaned = self.discard().and_then(|()| self.sink.sync());
+        if let (Err(error), Some(first)) = (cleaned, committed.first_mut()) {
             let error = error.hint("the next run removes it");
             first.findings.push(Finding::of("staging-left", Severity::Untidy, &error));
         }

@@ -1,5 +1,7 @@
 //! Containerd roots that were damaged, and are mended: the recorded root as it was is the judge.
 
+mod crash;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
@@ -44,7 +46,10 @@ fn recorded() -> &'static Recorded {
 
 /// What the mends have to stand on.
 fn plan(tree: &Arc<Memory>, others: Vec<Arc<dyn Source>>, content: bool) -> Mending {
-    let tree: Arc<dyn Tree> = Arc::<Memory>::clone(tree);
+    plan_of(Arc::<Memory>::clone(tree), others, content)
+}
+
+fn plan_of(tree: Arc<dyn Tree>, others: Vec<Arc<dyn Source>>, content: bool) -> Mending {
     let host = Platform::default();
     let help = Help {
         others,

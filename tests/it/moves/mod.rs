@@ -1,10 +1,10 @@
-//! Containers between the stores of one data root: whole in the store that their config names, wherever
-//! a move dies.
+//! Containers between the stores of one data root.
+
+mod crash;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use rayon::prelude::*;
 use tranship::digest::Digest;
 use tranship::error::Result;
 use tranship::format::bbolt::{self, Db, Options};
@@ -14,16 +14,12 @@ use tranship::op::transfer::{self, Containers, Outcome, Plan};
 use tranship::store::containerd::{Containerd, NAMESPACE, SNAPSHOTTER};
 use tranship::store::containers::{End, read_all, undo};
 use tranship::store::{Source, Target};
-use tranship::tree::{
-    Attributes, Memory, Sink, Special, Sub, SubSink, Tree, TreePath, path, read, write,
-};
+use tranship::tree::{Attributes, Memory, Sink, Special, Sub, SubSink, Tree, path, read, write};
 
+use crate::support::Migration;
 use crate::support::carried::host;
 use crate::support::classic::Classic;
-use crate::support::fault::{Cut, Fault, FaultSink};
-use crate::support::random::Random;
 use crate::support::seen::{BACKEND, FOLDERS, META, bolt, children, id, listing};
-use crate::support::{Migration, nothing_is};
 
 const STORE: &str = "
 diff base
@@ -38,12 +34,6 @@ image app = base + code
 ";
 
 pub(crate) const INNER: &str = "containerd/daemon";
-
-const CUTS: [Cut; 6] =
-    [Cut::Kill, Cut::Synced, Cut::NamesOnly, Cut::Reversed, Cut::Some(1), Cut::Some(2)];
-
-/// The commit and the binding take about as many operations.
-const LAST: usize = 90;
 
 /// What of the containers is compared: the files of upper and init folder.
 pub(crate) type Folders = BTreeMap<String, [Vec<String>; 2]>;
@@ -108,7 +98,7 @@ pub(crate) fn root() -> Memory {
     root
 }
 
-fn source(root: &Arc<dyn Tree>, kind: StoreKind) -> Result<Box<dyn Source>> {
+pub(crate) fn source(root: &Arc<dyn Tree>, kind: StoreKind) -> Result<Box<dyn Source>> {
     let (containers, _) = read_all(&**root)?;
     let of = |driver: &str| {
         containers.iter().filter(|c| c.driver == driver).cloned().collect::<Vec<_>>()
@@ -393,164 +383,4 @@ fn some_stay_and_say_why() {
     }
     let blanket = plan(Containers::Stay("so it is".into())).expect("a plan");
     assert_eq!(blanket.stays[0].what, "7 containers (auto, bare, db, dead, odd, orphan, web)");
-}
-
-/// One of so many operations is looked at, before the last ones: layers are put first, and have crash
-/// tests of their own.
-const SAMPLE: usize = 5;
-
-#[test]
-fn a_crash_leaves_each_whole_in_the_store_its_config_names() {
-    crashes(SAMPLE);
-}
-
-#[test]
-#[ignore = "long: minutes"]
-fn long_a_crash_at_any_operation_leaves_each_whole() {
-    crashes(1);
-}
-
-fn crashes(step: usize) {
-    for (base, from) in [
-        (root(), StoreKind::Classic),
-        (there_and_back(StoreKind::Classic), StoreKind::Containerd),
-        (there_and_back(StoreKind::Containerd), StoreKind::Classic),
-    ] {
-        Crashes::of(base, from).everywhere(step);
-    }
-}
-
-#[test]
-fn an_undo_that_dies_is_ended_by_the_next() {
-    let base = root();
-    let configs = |tree: &Memory| {
-        ["web", "db", "orphan"].map(|name| {
-            let file = format!("containers/{}/config.v2.json", container_id(name));
-            read(tree, path(&file)).expect("it is there")
-        })
-    };
-    let (there, _, _) = moved(&base, StoreKind::Classic);
-    let (old, new) = (configs(&base), configs(&there));
-    let whole = FaultSink::new(there.clone(), Fault::Never);
-    undo(&whole, &|_, _| Ok(true)).expect("a journal");
-    assert_eq!(configs(&whole.after(Cut::Synced)), old, "all is durable at the end");
-    for n in 1..=whole.log().len() {
-        let dead = FaultSink::new(there.clone(), Fault::Dies(n));
-        undo(&dead, &|_, _| Ok(true)).expect_err("it dies");
-        for cut in CUTS {
-            let tree = dead.after(cut);
-            look(&tree).expect("each is whole in its store");
-            for (number, config) in configs(&tree).into_iter().enumerate() {
-                let known = config == old[number] || config == new[number];
-                assert!(known, "operation {n}, {cut:?}: another config");
-            }
-            let ended = undo(&tree, &|_, _| Ok(true)).expect("what is left can be read");
-            assert_eq!(configs(&tree), old, "operation {n}, {cut:?}: {ended:?}");
-            let left =
-                listing(&tree, path("containers")).into_iter().find(|l| l.contains("tranship"));
-            assert_eq!(left, None, "operation {n}, {cut:?}");
-        }
-    }
-}
-
-struct Crashes {
-    base: Memory,
-    from: StoreKind,
-    want: Folders,
-    operations: usize,
-    tried: Mutex<HashSet<Digest>>,
-}
-
-impl Crashes {
-    fn of(base: Memory, from: StoreKind) -> Self {
-        let want = without_private(look(&base).expect("sound").1);
-        let mut crashes = Self { base, from, want, operations: 0, tried: Mutex::default() };
-        let whole = crashes.disturbed(&crashes.base, Fault::Never);
-        crashes.operations = whole.log().len();
-        crashes.is_done(&whole.after(Cut::Synced)).expect("an undisturbed run");
-        crashes
-    }
-
-    fn disturbed(&self, base: &Memory, fault: Fault) -> Arc<FaultSink> {
-        let before: Arc<dyn Tree> = Arc::new(base.clone());
-        let dying = Arc::new(FaultSink::new(base.clone(), fault));
-        let sink: Arc<dyn Sink> = Arc::<FaultSink>::clone(&dying);
-        let source = source(&before, self.from).expect("a sound root");
-        let ended = migrate(&*source, &sink, &Containers::OfImages);
-        assert!(fault != Fault::Never || ended.is_ok(), "{ended:?}");
-        dying
-    }
-
-    fn everywhere(&self, step: usize) {
-        let last = self.operations.saturating_sub(LAST);
-        let all = (1..=self.operations).into_par_iter().filter(|n| *n > last || n % step == 0);
-        let wrong: Vec<String> = all.flat_map_iter(|n| self.at(n)).collect();
-        nothing_is(&wrong);
-    }
-
-    fn at(&self, n: usize) -> Vec<String> {
-        let dead = self.disturbed(&self.base, Fault::Dies(n));
-        let mut random = Random(n as u64);
-        let cuts = CUTS.iter().filter_map(|cut| {
-            let tree = dead.after(*cut);
-            let state = Digest::of(listing(&tree, TreePath::ROOT).join("\n").as_bytes());
-            let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_new = tried.insert(state);
-            drop(tried);
-            let again = 1 + usize::try_from(random.below(self.operations as u64)).expect("small");
-            let result = if is_new { self.goes_on(&tree, again) } else { Ok(()) };
-            let log = dead.log();
-            let at = log.get(n.min(log.len()).wrapping_sub(1)).cloned().unwrap_or_default();
-            result.err().map(|what| format!("operation {n} ({at}), {cut:?}: {what}"))
-        });
-        cuts.collect()
-    }
-
-    /// What a crash left is whole, also after the next run died as well; and then one ends it.
-    fn goes_on(&self, tree: &Memory, again: usize) -> std::result::Result<(), String> {
-        self.is_whole(tree)?;
-        let second = self.disturbed(tree, Fault::Dies(again)).after(Cut::Kill);
-        self.is_whole(&second)?;
-        for tree in [tree, &second] {
-            let ended = self.disturbed(tree, Fault::Never).after(Cut::Synced);
-            self.is_done(&ended)?;
-        }
-        Ok(())
-    }
-
-    fn is_whole(&self, tree: &Memory) -> std::result::Result<(), String> {
-        let (_, found) = look(tree)?;
-        match without_private(found) == self.want {
-            true => Ok(()),
-            false => Err("a container has other files".to_owned()),
-        }
-    }
-
-    fn is_done(&self, tree: &Memory) -> std::result::Result<(), String> {
-        self.is_whole(tree)?;
-        let (drivers, _) = look(tree)?;
-        let driver = if self.from == StoreKind::Classic { "overlayfs" } else { "overlay2" };
-        if drivers.values().any(|found| found != driver) {
-            return Err(format!("not all are bound: {drivers:?}"));
-        }
-        let staging = format!("{INNER}/tranship");
-        let sets = tree.names(path("image/overlay2/layerdb/tmp")).unwrap_or_default();
-        let left = tree.stat(path(&staging)).is_ok() || !sets.is_empty();
-        if left { Err("something is left behind".to_owned()) } else { self.can_be_undone(tree) }
-    }
-
-    fn can_be_undone(&self, tree: &Memory) -> std::result::Result<(), String> {
-        let tree = tree.clone();
-        undo(&tree, &|_, _| Ok(true))
-            .map_err(|error| error.to_string())?
-            .ok_or("nothing to undo")?;
-        for name in ["web", "db", "orphan"] {
-            let file = format!("containers/{}/config.v2.json", container_id(name));
-            let [was, is] = [&self.base, &tree].map(|tree| read(tree, path(&file)).ok());
-            if was != is {
-                return Err(format!("{name} is not bound as before"));
-            }
-        }
-        self.is_whole(&tree)
-    }
 }
