@@ -9,6 +9,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests look at real files and run commands")]
 
+#[path = "damage/catalogue/mod.rs"]
+#[allow(dead_code, reason = "`tests/damage` asks more of it")]
+mod catalogue;
 #[path = "daemons/committed.rs"]
 mod committed;
 #[path = "daemons/containers.rs"]

@@ -11,6 +11,7 @@ pub mod docker;
 pub mod edit;
 pub mod oci;
 pub mod overlay;
+mod protobuf;
 pub mod raw;
 pub mod reference;
 pub mod tar;

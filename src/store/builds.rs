@@ -13,14 +13,19 @@
 
 use std::collections::BTreeSet;
 
+use super::manifests::document;
 use super::reclaim::Waste;
+use crate::digest::BlobId;
 use crate::error::Result;
 use crate::format::bbolt::{self, Db, Node, OwnedBucket};
+use crate::format::docker::build::{self, Build};
 use crate::model::StoreKind;
 use crate::tree::{Tree, TreePathBuf, optional, path, read_within};
 
 const FOLDER: &str = "buildkit";
 const SNAPSHOTS: &str = "buildkit/snapshots.db";
+const HISTORY: [&str; 2] = ["buildkit/history.db", "buildkit/history_c8d.db"];
+const BLOBS: &str = "buildkit/content/blobs/sha256";
 const SHARED: &str = "cache.db";
 const CONTAINERD: &[u8] = b"containerd-";
 
@@ -103,4 +108,29 @@ fn files(tree: &dyn Tree, kind: StoreKind) -> Result<Vec<TreePathBuf>> {
     let shared = !names.iter().any(|name| is_others(name));
     let goes = |name: &&Vec<u8>| is_own(name) || (shared && name.as_slice() == SHARED.as_bytes());
     Ok(names.iter().filter(goes).filter_map(|name| path(FOLDER).child(name)).collect())
+}
+
+/// Returns the builds that the builder of the data root `tree` remembers, as far as they can be read; either
+/// store's, for up to Docker 26 both had one file. `log` finds logs that are not among the builder's own
+/// blobs.
+pub(super) fn history(tree: &dyn Tree, log: &dyn Fn(BlobId) -> Option<Vec<u8>>) -> Vec<Build> {
+    let own = |blob: BlobId| {
+        let at = path(BLOBS).child(blob.hex().as_bytes())?;
+        document(tree, at.as_path(), blob).ok()
+    };
+    let mut builds = Vec::new();
+    for file in HISTORY {
+        let Ok(bytes) = read_within(tree, path(file), LIMIT) else { continue };
+        let Ok(all) = Db::open(&bytes).and_then(|db| bbolt::load(&db)) else { continue };
+        let records = all.child(build::RECORDS).into_iter().flat_map(OwnedBucket::iter);
+        builds.extend(records.filter_map(|(_, node)| match node {
+            Node::Value(record) => build::read(record).ok(),
+            Node::Bucket(_) => None,
+        }));
+    }
+    for build in builds.iter_mut().filter(|build| !build.results.is_empty()) {
+        let log = build.log.and_then(|blob| own(blob).or_else(|| log(blob)));
+        build.names.extend(log.and_then(|log| build::names(&log).ok()).unwrap_or_default());
+    }
+    builds
 }

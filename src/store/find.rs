@@ -24,8 +24,9 @@ const MARKS: [&str; 11] = [
     "runtimes",
 ];
 
-/// What every containerd root holds.
-const CONTAINERD_MARK: &str = "io.containerd.metadata.v1.bolt";
+/// What every containerd root holds; one of them may be gone.
+const CONTAINERD_MARKS: [&str; 2] =
+    ["io.containerd.metadata.v1.bolt", "io.containerd.content.v1.content"];
 
 /// Where a whole system keeps data roots, unless its configuration says otherwise.
 const USUAL_ROOTS: [&str; 3] =
@@ -127,7 +128,12 @@ fn is_root(tree: &dyn Tree, dir: TreePath<'_>) -> Result<bool> {
 }
 
 fn is_containerd(tree: &dyn Tree, dir: TreePath<'_>) -> Result<bool> {
-    Ok(answer(tree.stat(dir.join(path(CONTAINERD_MARK)).as_path()))?.is_some())
+    for mark in CONTAINERD_MARKS {
+        if answer(tree.stat(dir.join(path(mark)).as_path()))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A folder that is none, or that lies behind a link, is not the folder that was looked for.

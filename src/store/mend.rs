@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{Progress, Source};
 use crate::error::{Error, Place, Result};
 use crate::format::oci::Platform;
-use crate::model::Container;
+use crate::model::{Container, Finding};
 use crate::tree::{
     Attributes, Copying, Kind, Sink, Snapshots, Time, Tree, TreePath, TreePathBuf, copy, copy_one,
     sink_error,
@@ -292,6 +292,20 @@ impl Mending {
     pub fn add(&mut self, other: Self) {
         self.mends.extend(other.mends);
         self.unmendable.extend(other.unmendable);
+    }
+
+    /// Adds findings that nothing is done about, each once.
+    pub fn tell(&mut self, findings: impl Iterator<Item = Finding>) {
+        for Finding { code, place, what, remedy, .. } in findings {
+            let missing = match remedy.is_empty() {
+                true => "a copy of it from before".to_owned(),
+                false => remedy,
+            };
+            let told = Unmendable { code, place, what, missing };
+            if !self.unmendable.contains(&told) {
+                self.unmendable.push(told);
+            }
+        }
     }
 }
 

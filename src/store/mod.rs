@@ -12,6 +12,7 @@ mod contents;
 pub mod docker_archive;
 mod documents;
 pub mod find;
+mod given;
 pub mod logs;
 mod manifests;
 pub mod mend;

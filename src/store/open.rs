@@ -61,7 +61,7 @@ pub struct Stores {
 
 /// What follows from a bolt file that cannot be read, and what to do.
 const UNREADABLE: &str = "containerd does not start with it, and no image or container of this store \
-                          loads; put a copy of the file back from a backup of the whole root";
+                          loads; `tranship repair` saves what can be read of it into a new file";
 
 type Originals = BTreeMap<ConfigId, Vec<BlobId>>;
 
@@ -187,20 +187,30 @@ impl Stores {
 /// # Errors
 /// Where not even the folders can be read.
 pub fn mends(store: &StoreHere, own: Option<&Arc<dyn Source>>, help: &Help<'_>) -> Result<Mending> {
-    match store.kind {
+    let mut all = match store.kind {
         StoreKind::Classic => {
             let mut found = overlay2::mends(&store.tree, &store.driver, own, help)?;
             if let Some(own) = own {
-                found.add(overlay2::heals(&store.tree, &store.driver, &**own, help)?);
+                found.add(overlay2::heals(&store.tree, &store.driver, own, help)?);
             }
-            Ok(found)
+            found
         }
         StoreKind::Containerd => {
-            containerd::mends(&store.tree, containerd::NAMESPACE, &store.driver, help)
+            containerd::mends(&store.tree, containerd::NAMESPACE, &store.driver, help)?
         }
-        StoreKind::Layout | StoreKind::Archive => Ok(Mending::default()),
+        StoreKind::Layout | StoreKind::Archive => Mending::default(),
+    };
+    if let Some(own) = own {
+        let findings = own.audit()?.findings.into_iter();
+        let findings = findings.chain(own.inventory().findings.iter().cloned());
+        all.tell(findings.filter(|finding| UNMENDED.contains(&finding.code)));
     }
+    Ok(all)
 }
+
+/// What is for nobody but people to decide.
+const UNMENDED: [&str; 4] =
+    ["folder-shared", "image-of-other-system", "name-unusable", "registry-notes-disagree"];
 
 /// Returns the databases that a daemon which uses a store of `kind` holds in the store's own root.
 #[must_use]

@@ -1,78 +1,29 @@
-//! Data roots that were damaged in one way each, and what `verify` must find.
-//!
-//! A case names a recorded root, what is done to it, and the code of the finding that must come of it.
-//! Cases of one part of a root stand in a file of their own, each with its table; all tables are in
-//! [`TABLES`].
+//! Data roots that were damaged in one way each: what `verify` must find, and what `repair` makes of it.
 
 #![allow(clippy::disallowed_methods, reason = "tests look at real files")]
 
-mod classic;
-mod containerd;
-mod containers;
+mod catalogue;
 mod documented;
 mod mended;
-#[path = "../support/random.rs"]
-mod random;
-mod scenery;
 mod sound;
 #[path = "../it/support"]
 #[allow(dead_code, reason = "other tests have more use for them")]
 mod support {
     pub(crate) mod crashes;
     pub(crate) mod fault;
+    #[path = "../../support/random.rs"]
+    pub(crate) mod random;
     pub(crate) mod seen;
 }
-mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-pub(crate) use scenery::{Root, root, verified};
+use catalogue::{Case, TABLES, root, scenery::verified};
 use tranship::model::{Finding, Severity};
 use tranship::tree::many;
 
-/// One way of damage.
-pub(crate) struct Case {
-    /// What is wrong.
-    pub(crate) name: &'static str,
-    /// The recorded root that is damaged.
-    pub(crate) root: &'static str,
-    /// Damages it.
-    pub(crate) damage: fn(&Root),
-    /// The code of the finding that must be told.
-    pub(crate) code: &'static str,
-    /// Codes of other findings above untidy that follow from the same damage.
-    pub(crate) also: &'static [&'static str],
-}
-
-const TABLES: [&[Case]; 9] = [
-    classic::driver::CASES,
-    classic::images::CASES,
-    classic::layers::CASES,
-    classic::mounts::CASES,
-    containerd::content::CASES,
-    containerd::images::CASES,
-    containerd::snapshots::CASES,
-    containers::CASES,
-    volumes::CASES,
-];
-
-/// Makes a case that is told by one finding alone.
-pub(crate) const fn case(
-    name: &'static str,
-    root: &'static str,
-    damage: fn(&Root),
-    code: &'static str,
-) -> Case {
-    Case { name, root, damage, code, also: &[] }
-}
-
 impl Case {
-    /// Allows findings that follow from the damage.
-    pub(crate) const fn also(self, also: &'static [&'static str]) -> Self {
-        Self { also, ..self }
-    }
-
     /// Returns what is wrong with what is found.
     fn judge(&self) -> Option<String> {
         let root = root(self.root);

@@ -2,7 +2,7 @@
 
 use tranship::model::Severity;
 
-use crate::scenery::{root, verified};
+use crate::catalogue::scenery::{root, verified};
 
 #[test]
 fn a_root_that_docker_made_is_sound() {

@@ -42,7 +42,7 @@ fn open(tree: &Arc<Memory>) -> Arc<Overlay2> {
 }
 
 fn plan(tree: &Arc<Memory>, others: Vec<Arc<dyn Source>>, content: bool) -> Mending {
-    let own = open(tree);
+    let own: Arc<dyn Source> = open(tree);
     let tree: Arc<dyn Tree> = Arc::<Memory>::clone(tree);
     let help = Help {
         others,
@@ -52,7 +52,7 @@ fn plan(tree: &Arc<Memory>, others: Vec<Arc<dyn Source>>, content: bool) -> Mend
         platform: &Platform::default(),
         now: NOW,
     };
-    overlay2::heals(&tree, "overlay2", &*own, &help).expect("folders that can be read")
+    overlay2::heals(&tree, "overlay2", &own, &help).expect("folders that can be read")
 }
 
 fn heal(tree: &Arc<Memory>, content: bool) -> Vec<&'static str> {

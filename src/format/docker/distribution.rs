@@ -47,13 +47,35 @@ pub fn add<'a>(old: &[u8], new: impl IntoIterator<Item = (BlobId, &'a str)>) -> 
 /// # Errors
 /// What is no list of places, or names something that is no digest.
 pub fn blobs(bytes: &[u8]) -> Result<Vec<BlobId>, DecodeError> {
-    let wrong = |error: serde_json::Error| DecodeError::new(0, format!("no list: {error}"));
-    let all: Option<Vec<Known>> = serde_json::from_slice(bytes).map_err(wrong)?;
     let read = |known: Known| {
         let what = |error| format!("found the digest {:?}: {error}", known.digest);
         known.digest.parse().map_err(|error| DecodeError::new(0, what(error)))
     };
-    all.unwrap_or_default().into_iter().map(read).collect()
+    known(bytes)?.into_iter().map(read).collect()
+}
+
+/// Returns the repositories that are named in a file, each once: those that the layer was pulled from come
+/// first, the newest of them before the others.
+///
+/// # Errors
+/// What is no list of places.
+pub fn repositories(bytes: &[u8]) -> Result<Vec<String>, DecodeError> {
+    let mut all = known(bytes)?;
+    all.reverse();
+    all.sort_by_key(|known| !known.hmac.is_empty());
+    let mut names: Vec<String> = Vec::new();
+    for known in all {
+        if !names.contains(&known.source_repository) {
+            names.push(known.source_repository);
+        }
+    }
+    Ok(names)
+}
+
+fn known(bytes: &[u8]) -> Result<Vec<Known>, DecodeError> {
+    let wrong = |error: serde_json::Error| DecodeError::new(0, format!("no list: {error}"));
+    let all: Option<Vec<Known>> = serde_json::from_slice(bytes).map_err(wrong)?;
+    Ok(all.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -93,10 +115,21 @@ mod tests {
         assert_eq!(kept, names[10..].iter().map(String::as_str).collect::<Vec<_>>());
     }
 
+    #[test]
+    fn where_a_layer_was_pulled_from_comes_first() {
+        let blob = BlobId(Digest::of(b"a"));
+        let places = [("r/old", ""), ("r/pushed", "ff"), ("r/new", ""), ("r/old", "ff")];
+        let places: Vec<_> = places.iter().map(|(name, hmac)| text(blob, name, hmac)).collect();
+        let file = format!("[{}]", places.join(","));
+        let found = repositories(file.as_bytes()).expect("a list");
+        assert_eq!(found, ["r/new", "r/old", "r/pushed"]);
+        assert!(repositories(b"[{").is_err());
+    }
+
     proptest::proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
-            let _ = add(&bytes, []);
+            let _ = (add(&bytes, []), repositories(&bytes));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The files of dockerd: its classic image store, its containers, its configuration, its archives.
 
 pub mod archive;
+pub mod build;
 pub mod change;
 pub mod container;
 pub mod daemon_config;

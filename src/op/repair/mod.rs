@@ -13,9 +13,9 @@ use super::host::{self, DataRoot, Host, Known, Stopped};
 use crate::error::{Error, Place, Result};
 use crate::format::oci::Platform;
 use crate::model::{Finding, StoreKind};
-use crate::store::mend::{Help, Mend, Unmendable};
+use crate::store::mend::{Help, Mend, Mending, Unmendable};
 use crate::store::open::mends;
-use crate::store::{Progress, Source, dockerd_locks};
+use crate::store::{Progress, Source, dockerd_locks, shared};
 use crate::tree::{LiveSink, Sink, Sub, Time, Tree};
 
 /// What to repair, and how.
@@ -195,6 +195,8 @@ pub fn plan(mut host: Host, request: &Request) -> Result<Vec<Part>> {
     };
     let mut parts: Vec<Part> = trees(&root).iter().map(place).collect();
     let tree = Sub::new(Arc::clone(&root.tree), root.path.as_path());
+    let drivers: Vec<&str> = root.stores.iter().map(|seen| seen.here.driver.as_str()).collect();
+    let shared = shared::mends(&tree, &drivers)?;
     for (n, seen) in root.stores.iter().enumerate() {
         let beside = own.iter().enumerate().filter(|(m, _)| *m != n);
         let beside = beside.filter_map(|(_, source)| source.clone());
@@ -207,13 +209,18 @@ pub fn plan(mut host: Host, request: &Request) -> Result<Vec<Part>> {
             now: request.now,
         };
         let found = mends(&seen.here, own.get(n).and_then(Option::as_ref), &help)?;
-        let part = parts.iter_mut().find(|part| part.place == seen.here.tree.origin());
-        if let Some(part) = part {
-            part.mends.extend(found.mends);
-            part.unmendable.extend(found.unmendable);
-        }
+        add(&mut parts, seen.here.tree.origin(), found);
     }
+    add(&mut parts, tree.origin(), shared);
     Ok(parts)
+}
+
+/// Adds what was found in a tree to its part.
+fn add(parts: &mut [Part], origin: &str, found: Mending) {
+    if let Some(part) = parts.iter_mut().find(|part| part.place == origin) {
+        part.mends.extend(found.mends);
+        part.unmendable.extend(found.unmendable);
+    }
 }
 
 /// Returns the stores that the user names to take from.

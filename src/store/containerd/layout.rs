@@ -27,6 +27,8 @@ use crate::tree::TreePathBuf;
 pub(super) const CONTENT: &str = "io.containerd.content.v1.content";
 pub(super) const METADATA: &str = "io.containerd.metadata.v1.bolt";
 pub(super) const META_DB: &str = "io.containerd.metadata.v1.bolt/meta.db";
+/// containerd 1.x makes the folders of its plugins so; 2.x narrows them.
+pub(super) const PLUGIN_MODE: u16 = 0o711;
 pub(super) const STAGING: &str = "tranship";
 
 /// What is put aside lies in a folder of this name in ours.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::metadata::{buckets, labels, namespace, size, text, time};
 use super::{layout, schema};
 use crate::digest::{BlobId, ChainId, ConfigId, DiffId, Digest};
-use crate::error::{DecodeError, Result};
+use crate::error::{DecodeError, Error, Result};
 use crate::format::bbolt::{Bucket, Db};
 use crate::format::containerd::labels::{GC_REF, IMAGE_PARENT, UNCOMPRESSED};
 use crate::format::containerd::value;
@@ -19,6 +19,9 @@ pub(super) const BOLT_LIMIT: u64 = 4 << 30;
 /// The name of the lease that keeps a classic image's registry documents (moby v28
 /// distribution/manifest.go).
 pub(super) const LEASE_PREFIX: &[u8] = b"moby-image-";
+
+const GONE: &str = "containerd would begin with an empty one, show nothing, and remove what is here one \
+                    day; `tranship repair` makes the file anew of what is here";
 
 /// What both bolt files say, as far as an inventory needs it.
 #[derive(Default)]
@@ -69,7 +72,13 @@ type Usage<'a> = HashMap<&'a [u8], (u64, Option<u64>, bool)>;
 /// Reads both bolt files; one without the namespace holds nothing.
 pub(super) fn records(tree: &dyn Tree, name: &str, snapshotter: &str) -> Result<Records> {
     let meta_path = layout::at(layout::META_DB.to_owned());
-    let meta = read_within(tree, meta_path.as_path(), BOLT_LIMIT)?;
+    let meta = match read_within(tree, meta_path.as_path(), BOLT_LIMIT) {
+        Err(error) if error.is_missing() && is_left(tree, snapshotter)? => {
+            let what = "the file is gone, and blobs or snapshots are here that it named";
+            return Err(Error::corrupt(tree.place(meta_path.as_path()), what).hint(GONE));
+        }
+        read => read?,
+    };
     let backend_path = layout::Snapshotter::new(snapshotter).metadata_db();
     let backend = optional(read_within(tree, backend_path.as_path(), BOLT_LIMIT))?;
     let usage = match &backend {
@@ -88,6 +97,18 @@ pub(super) fn records(tree: &dyn Tree, name: &str, snapshotter: &str) -> Result<
         Ok(records)
     };
     read().map_err(|error| error.at(tree.place(meta_path.as_path())))
+}
+
+/// Returns whether something is here that only `meta.db` can have named. What an interrupted run of ours
+/// has moved to its place already is not: its `meta.db` is yet to come.
+fn is_left(tree: &dyn Tree, snapshotter: &str) -> Result<bool> {
+    let snapshots = layout::Snapshotter::new(snapshotter).snapshots();
+    for folder in [layout::blobs(), snapshots] {
+        if optional(tree.names(folder.as_path()))?.is_some_and(|names| !names.is_empty()) {
+            return Ok(optional(tree.stat(layout::journal().as_path()))?.is_none());
+        }
+    }
+    Ok(false)
 }
 
 impl Records {

@@ -1,8 +1,9 @@
 //! The structure of dockerd's bolt files. dockerd does not start with one that it cannot open.
 
 use crate::error::Result;
-use crate::format::bbolt;
+use crate::format::bbolt::{self, salvage};
 use crate::model::Severity;
+use crate::store::mend::{Change, Mend};
 use crate::store::{Audit, dockerd_locks};
 use crate::tree::{Tree, TreePath, TreePathBuf, optional, read_within};
 
@@ -34,8 +35,8 @@ fn one(tree: &dyn Tree, file: TreePath<'_>, audit: &mut Audit) -> Option<bool> {
         None => Ok(None),
     });
     let code = ("database-broken", Severity::WouldNotLoad);
-    let remedy = "dockerd does not start with it: put a copy of it back, or move it away, and what \
-                  it knows is lost";
+    let remedy = "dockerd does not start with it; `tranship repair` saves what can be read of it into \
+                  a new one";
     let bytes = match read {
         Ok(bytes) => bytes?,
         Err(error) => {
@@ -54,4 +55,32 @@ fn one(tree: &dyn Tree, file: TreePath<'_>, audit: &mut Audit) -> Option<bool> {
     let place = error.place().cloned().unwrap_or_default();
     audit.note(code, place, error.what(), remedy);
     Some(false)
+}
+
+/// Plans to save what can be read of each database that is broken into a new one.
+pub(super) fn mends(tree: &dyn Tree) -> Result<Vec<Mend>> {
+    let mut mends = Vec::new();
+    for file in dockerd_locks(tree)? {
+        let mut audit = Audit::default();
+        let is_broken = one(tree, file.as_path(), &mut audit) == Some(false);
+        let finding = audit.findings.pop().filter(|_| is_broken);
+        // One that is too large, or cannot be read at all, stays what it is.
+        let Ok(bytes) = read_within(tree, file.as_path(), LARGEST) else { continue };
+        let Some(finding) = finding else { continue };
+        let saved = salvage(&bytes, &|_, _| None);
+        let Ok(new) = bbolt::write(&saved.root, &saved.options) else { continue };
+        let how = match saved.lost.len() {
+            0 => "write it anew; nothing of it is lost".to_owned(),
+            lost => format!("write it anew with what can be read; {lost} of its parts cannot be"),
+        };
+        let mode = tree.stat(file.as_path())?.mode;
+        mends.push(Mend {
+            code: finding.code,
+            place: finding.place,
+            what: format!("dockerd does not start with the file: {}", finding.what),
+            how,
+            changes: vec![Change::file(file, mode, new)],
+        });
+    }
+    Ok(mends)
 }

@@ -6,6 +6,7 @@ mod databases;
 mod volumes;
 
 use super::Audit;
+use super::mend::Mending;
 use crate::error::{Place, Result};
 use crate::model::{Container, Finding, Severity};
 use crate::tree::{Tree, TreePathBuf, path};
@@ -21,6 +22,22 @@ pub fn audit(tree: &dyn Tree, all: &[Container], drivers: &[&str]) -> Result<Aud
     containers::check(tree, all, drivers, &mut audit)?;
     volumes::check(tree, all, &broken, &mut audit)?;
     Ok(audit)
+}
+
+/// Returns what can be set right in the data root `tree` beside its stores, and what cannot: most of it
+/// stands nowhere else. `drivers` are as for [`audit`].
+///
+/// # Errors
+/// Where not even the folders can be read.
+pub fn mends(tree: &dyn Tree, drivers: &[&str]) -> Result<Mending> {
+    let (all, mut wrong) = super::containers::read_all(tree)?;
+    wrong.extend(audit(tree, &all, drivers)?.findings);
+    let mut found = Mending { mends: databases::mends(tree)?, ..Mending::default() };
+    let is_mended = |wrong: &Finding| found.mends.iter().any(|mend| mend.place == wrong.place);
+    let stays = |wrong: &Finding| wrong.severity > Severity::Untidy && !is_mended(wrong);
+    wrong.retain(stays);
+    found.tell(wrong.into_iter());
+    Ok(found)
 }
 
 impl Audit {

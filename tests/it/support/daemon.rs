@@ -16,6 +16,13 @@ pub(crate) fn pull(tree: &Memory, text: &str) -> Memory {
     let staging = path("tranship");
     let mine = tree.clone();
     mine.remove(staging).expect("below the root");
+    if mine.stat(path(META)).is_err() {
+        // containerd makes its file before anything else.
+        let (folder, _) = path(META).split_last().expect("it is in a folder");
+        mine.make_dir(folder, 0o711).expect("a free name");
+        let empty = bbolt::write(&OwnedBucket::new(), &Options::default()).expect("small");
+        put(&mine, META, &empty);
+    }
     edit(&mine, META, |meta| {
         if let Some(all) = meta.child_mut(b"v1").and_then(|v1| v1.child_mut(b"moby")) {
             all.path_mut(&[b"snapshots", b"overlayfs"]).next_sequence();

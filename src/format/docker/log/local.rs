@@ -10,8 +10,8 @@ use std::borrow::Cow;
 
 use super::{Frame, LIMIT, Record, Tail};
 use crate::error::DecodeError;
+use crate::format::protobuf::{Value, Wire};
 use crate::format::time::Timestamp;
-use crate::format::wide;
 
 const LENGTH: usize = 4;
 
@@ -97,71 +97,8 @@ pub(super) fn tail(end: &[u8], wanted: u64) -> Tail {
     Tail::From(start)
 }
 
-/// What is needed of protobuf's wire format (protobuf.dev/programming-guides/encoding).
-struct Wire<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-/// The value of a field.
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-    /// Four or eight bytes; no field here has such.
-    Fixed,
-}
-
-impl<'a> Wire<'a> {
-    fn wrong(&self, what: &str) -> DecodeError {
-        DecodeError::new(wide(self.at), what)
-    }
-
-    fn varint(&mut self) -> Result<u64, DecodeError> {
-        let mut value = 0;
-        for shift in (0..70).step_by(7) {
-            let byte = *self.bytes.get(self.at).ok_or_else(|| self.wrong("a number is cut off"))?;
-            self.at = self.at.saturating_add(1);
-            // The tenth byte holds one more bit; Go drops the others too.
-            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or_default();
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(self.wrong("a number of more than 64 bits"))
-    }
-
-    fn take(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
-        let end = usize::try_from(length).ok().and_then(|length| self.at.checked_add(length));
-        let taken = end.and_then(|end| Some((end, self.bytes.get(self.at..end)?)));
-        let (end, taken) = taken.ok_or_else(|| self.wrong("a field is longer than its message"))?;
-        self.at = end;
-        Ok(taken)
-    }
-
-    fn field(&mut self) -> Result<Option<(u64, Value<'a>)>, DecodeError> {
-        if self.at >= self.bytes.len() {
-            return Ok(None);
-        }
-        let tag = self.varint()?;
-        let value = match tag & 7 {
-            0 => Value::Number(self.varint()?),
-            1 => self.take(8).map(|_| Value::Fixed)?,
-            2 => {
-                let length = self.varint()?;
-                Value::Bytes(self.take(length)?)
-            }
-            5 => self.take(4).map(|_| Value::Fixed)?,
-            other => return Err(self.wrong(&format!("a field of wire type {other}"))),
-        };
-        match tag >> 3 {
-            0 => Err(self.wrong("a field with the number 0")),
-            number => Ok(Some((number, value))),
-        }
-    }
-}
-
 pub(super) fn decode(body: &[u8]) -> Result<Record<'_>, DecodeError> {
-    let mut wire = Wire { bytes: body, at: 0 };
+    let mut wire = Wire::new(body);
     let (mut stream, mut line, mut nanos) = (Cow::default(), [].as_slice(), 0);
     let (mut is_partial, mut is_last, mut attrs) = (false, false, Vec::new());
     while let Some((number, value)) = wire.field()? {
@@ -191,7 +128,7 @@ fn timestamp(nanos: i64) -> Timestamp {
 
 /// Reads whether this is the last part of a line.
 fn last(metadata: &[u8]) -> Result<bool, DecodeError> {
-    let (mut wire, mut last) = (Wire { bytes: metadata, at: 0 }, false);
+    let (mut wire, mut last) = (Wire::new(metadata), false);
     while let Some((number, value)) = wire.field()? {
         if let (1, Value::Number(is_last)) = (number, value) {
             last = is_last != 0;
@@ -201,8 +138,7 @@ fn last(metadata: &[u8]) -> Result<bool, DecodeError> {
 }
 
 fn pair(attr: &[u8]) -> Result<(Cow<'_, str>, Cow<'_, str>), DecodeError> {
-    let (mut wire, mut pair) =
-        (Wire { bytes: attr, at: 0 }, <(Cow<'_, str>, Cow<'_, str>)>::default());
+    let (mut wire, mut pair) = (Wire::new(attr), <(Cow<'_, str>, Cow<'_, str>)>::default());
     while let Some((number, value)) = wire.field()? {
         match (number, value) {
             (1, Value::Bytes(key)) => pair.0 = String::from_utf8_lossy(key),

@@ -12,6 +12,9 @@ use crate::format::bbolt::Node;
 use crate::format::containerd::value;
 use crate::store::mend::Change;
 
+const SOUND_BYTES: &str = "the sound bytes; name a root, layout or archive that has them with --from, \
+                           or pull the image again";
+
 impl Mender<'_> {
     /// Returns the bucket of the namespace.
     pub(super) fn bucket(&self) -> Option<&Bucket> {
@@ -44,6 +47,9 @@ impl Mender<'_> {
                 None if self.heal(blob, "blob-missing", "is not there") => {}
                 None => {
                     self.remove_blob(blob);
+                    let what = "it is not there".to_owned();
+                    let path = layout::blob(blob);
+                    self.give_up("blob-missing", &path, what, SOUND_BYTES.to_owned());
                     let (what, how) = ("are of blobs that are not there", "are removed");
                     self.note(what, how, format!("blob {}", blob.0.short()));
                 }
@@ -65,9 +71,7 @@ impl Mender<'_> {
             return;
         }
         let what = "its bytes are not those that its digest names".to_owned();
-        let missing = "the sound bytes; name a root, layout or archive that has them with --from, \
-                       or pull the image again";
-        self.give_up("blob-damaged", &layout::blob(blob), what, missing.to_owned());
+        self.give_up("blob-damaged", &layout::blob(blob), what, SOUND_BYTES.to_owned());
     }
 
     /// Plans to take a blob from elsewhere, if it is there.

@@ -5,7 +5,7 @@ use super::snapshots::short;
 use super::{Mender, make};
 use crate::digest::{BlobId, ChainId};
 use crate::error::Result;
-use crate::store::unpack::{Compare, Rules, folder_below};
+use crate::store::unpack::{Compare, Differences, Rules, folder_below};
 use crate::tree::{Tree, TreePath, many};
 
 impl Mender<'_> {
@@ -44,10 +44,20 @@ impl Mender<'_> {
             .filter(|(_, folder, _)| self.disk.folders.contains(folder))
             .filter_map(|(key, folder, parent)| Some((key, folder, parent, self.from(key)?)))
             .collect();
-        let same = many(&layers, |(_, folder, parent, from)| self.is_same(*folder, *parent, from));
+        let same =
+            many(&layers, |(_, folder, parent, from)| self.differences(*folder, *parent, from));
         for ((key, folder, parent, from), same) in layers.into_iter().zip(same) {
             // A tar that cannot be read tells nothing of the files.
-            if same.unwrap_or(true) {
+            let Some(first) = same.ok().and_then(|found| found.named.into_iter().next()) else {
+                continue;
+            };
+            // What is only noted in another way is no loss, and Docker itself does so at times.
+            if !first.differs.is_lost() {
+                let what = format!("the files of {}: {first}", short(key));
+                let missing =
+                    "nothing is lost; remove the image and pull it again to have all as it was";
+                let at = self.places.files(folder);
+                self.give_up("files-differ", &at, what, missing.to_owned());
                 continue;
             }
             let what = format!("the files of {} are not those of its layer", short(key));
@@ -57,7 +67,13 @@ impl Mender<'_> {
         Ok(())
     }
 
-    fn is_same(&self, folder: u64, parent: Option<&str>, from: &make::From) -> Result<bool> {
+    /// Returns what differs, the losses first.
+    fn differences(
+        &self,
+        folder: u64,
+        parent: Option<&str>,
+        from: &make::From,
+    ) -> Result<Differences> {
         let tree: &dyn Tree = &**self.tree;
         let below = self.below(parent);
         let lower = |folder: TreePath<'_>| {
@@ -70,7 +86,8 @@ impl Mender<'_> {
         let files = self.places.files(folder);
         let mut compare = Compare::new(tree, files.as_path(), rules);
         from.watch(&mut compare)?;
-        // What is only noted in another way is no loss, and Docker itself does so at times.
-        Ok(!compare.finish()?.named.iter().any(|found| found.differs.is_lost()))
+        let mut found = compare.finish()?;
+        found.named.sort_by_key(|one| !one.differs.is_lost());
+        Ok(found)
     }
 }

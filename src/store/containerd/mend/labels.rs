@@ -56,8 +56,8 @@ impl Mender<'_> {
         self.meta.changed |= !added.is_empty();
         added.dedup();
         for which in added {
-            let what = "do not keep what their blobs refer to: containerd would collect it";
-            self.note(what, "get the labels that do", which);
+            let what = "lack labels that keep what their blobs refer to from being collected";
+            self.note(what, "get them", which);
         }
     }
 
@@ -113,7 +113,8 @@ impl Mender<'_> {
         let is_whole = manifest.layers.len() == diff_ids.len();
         for (layer, (diff_id, chain)) in layers.filter(|_| is_whole) {
             let Some(blob) = layer.blob().filter(|blob| self.has_record(*blob)) else { continue };
-            if has(chain) && !self.labels_of(blob).contains_key(UNCOMPRESSED) {
+            let said = self.labels_of(blob).remove(UNCOMPRESSED);
+            if has(chain) && said != Some(diff_id.to_string()) {
                 missing.push((blob, [(UNCOMPRESSED.to_owned(), diff_id.to_string())].into()));
             }
         }

@@ -4,6 +4,7 @@
 //! folders that are there, and set right as values. If anything was wrong, both are written anew, in one
 //! [`Mend`]: they speak of each other. What else is wrong is a mend of its own.
 
+mod agree;
 mod blobs;
 mod bolt;
 mod content;
@@ -40,10 +41,12 @@ pub fn mends(
     help: &Help<'_>,
 ) -> Result<Mending> {
     let mut mender = Mender::read(tree, namespace, snapshotter, help)?;
-    if !mender.meta.is_there && mender.disk.blobs.is_empty() {
+    let is_empty = mender.disk.blobs.is_empty() && mender.disk.names.is_empty();
+    if !mender.meta.is_there && is_empty {
         return Ok(Mending::default());
     }
     mender.damage();
+    mender.misplaced();
     mender.blobs()?;
     mender.learn_chains();
     mender.snapshots()?;

@@ -1,10 +1,10 @@
 //! Both bolt files, written anew.
 
-use super::super::schema;
+use super::super::{layout, schema};
 use super::bolt::Bolt;
-use super::{Mender, Wrong};
+use super::{Bucket, Mender, Wrong};
 use crate::error::Result;
-use crate::format::bbolt;
+use crate::format::bbolt::{self, Node};
 use crate::store::mend::{Change, Mend, Mending};
 
 impl Mender<'_> {
@@ -31,6 +31,29 @@ impl Mender<'_> {
         }
     }
 
+    /// Removes values that stand where only buckets may: containerd cannot list what is beside them.
+    pub(super) fn misplaced(&mut self) {
+        let own = [schema::V1, self.namespace.as_bytes()];
+        let snapshots = [schema::SNAPSHOTS, self.snapshotter.as_bytes()];
+        for path in [&[schema::IMAGES][..], &[schema::CONTENT, schema::BLOB], &snapshots] {
+            let path = [&own[..], path].concat();
+            let all = self.meta.root.at(&path).into_iter().flat_map(Bucket::iter);
+            let values = all.filter(|(_, node)| matches!(node, Node::Value(_)));
+            let values: Vec<Vec<u8>> = values.map(|(key, _)| key.to_vec()).collect();
+            for key in values {
+                self.meta.root.path_mut(&path).remove(&key);
+                self.meta.changed = true;
+                let which = crate::error::printable(&key).into_owned();
+                self.note("have no room for what they say", "are removed", which);
+            }
+        }
+        let v1 = self.meta.root.child(schema::V1);
+        if v1.is_some_and(|v1| !v1.is_empty() && v1.get(schema::VERSION).is_none()) {
+            self.meta.changed = true;
+            self.note("do not say by which schema they are written", "get its number", "meta.db");
+        }
+    }
+
     /// Ends the plan with the mend of the records, if any are wrong.
     pub(super) fn records(mut self) -> Result<Mending> {
         if !self.meta.changed && !self.backend.changed {
@@ -46,6 +69,9 @@ impl Mender<'_> {
         // in metadata.db before.
         for bolt in [&self.backend, &self.meta] {
             if bolt.changed {
+                let folder = bolt.path.as_path().split_last().map(|(folder, _)| folder.to_owned());
+                let gone = folder.filter(|folder| self.tree.stat(folder.as_path()).is_err());
+                changes.extend(gone.map(|folder| Change::folder(folder, layout::PLUGIN_MODE)));
                 changes.extend([Change::Settle, self.written(bolt)?]);
             }
         }

@@ -11,6 +11,7 @@ use crate::digest::ChainId;
 use crate::error::Result;
 use crate::format::bbolt::Node;
 use crate::format::containerd::{key, value};
+use crate::model::Container;
 use crate::tree::{Kind, walk};
 
 /// What `meta.db` says of a snapshot.
@@ -60,6 +61,7 @@ impl Mender<'_> {
     /// Holds the records of snapshots against each other and against the folders.
     pub(super) fn snapshots(&mut self) -> Result<()> {
         self.take_up_snapshots();
+        self.part_folders();
         self.stand()?;
         // What is below comes first: what stands on it needs its name.
         for key in self.bottom_up() {
@@ -77,7 +79,7 @@ impl Mender<'_> {
         for (key, folder, parent) in missing {
             self.unpack(&key, folder, parent.as_deref());
         }
-        Ok(())
+        self.agree()
     }
 
     /// Makes the layers anew that a snapshot stands on and that no record knows any more.
@@ -112,22 +114,33 @@ impl Mender<'_> {
         keys.into_iter().map(|(_, key)| key).collect()
     }
 
-    /// Makes records in `meta.db` for snapshots that only the snapshotter knows, where records were lost.
+    /// Makes records in `meta.db` for snapshots that only the snapshotter knows: of containers, and of what
+    /// known ones stand on; where records were lost, of all.
     fn take_up_snapshots(&mut self) {
+        while self.take_up_wanted() {}
+        self.lease_containers();
+    }
+
+    fn take_up_wanted(&mut self) -> bool {
         let own = self.namespace.as_bytes().to_vec();
         let path = [schema::V1, &own, schema::SNAPSHOTS, self.snapshotter.as_bytes()];
-        if !self.meta.may_lack(&path) {
-            return;
-        }
+        let is_all = self.meta.may_lack(&path);
+        let known = self.known();
+        let parents: BTreeSet<&str> =
+            known.values().filter_map(|known| known.parent.as_deref()).collect();
+        let is_wanted = |key: &str| {
+            let of_container = key.strip_suffix("-init").unwrap_or(key);
+            is_all || parents.contains(key) || self.container(of_container).is_some()
+        };
         let all = self.backend.root.at(&[schema::V1, schema::SNAPSHOTS]);
-        let mut lost = Vec::new();
+        let (mut lost, mut any) = (Vec::new(), false);
         for (name, node) in all.into_iter().flat_map(Bucket::iter) {
             let (Ok(parsed), Node::Bucket(entry)) = (key::BackendKey::parse(name), node) else {
                 continue;
             };
             // What was being unpacked is of no use.
             let is_own = parsed.namespace == self.namespace && !parsed.key.starts_with("extract-");
-            if is_own && self.snapshot(&parsed.key).is_none() {
+            if is_own && is_wanted(&parsed.key) && !known.contains_key(&parsed.key) {
                 let parent = entry.get(schema::PARENT);
                 let parent = parent.and_then(|name| key::BackendKey::parse(name).ok());
                 lost.push((parsed, parent.map(|parent| parent.key)));
@@ -137,11 +150,18 @@ impl Mender<'_> {
             self.put_known(&name.key.clone(), &name.to_string(), parent.as_deref());
             let (what, how) = ("are missing for snapshots that are there", "are made anew");
             self.note(what, how, short(&name.key));
+            any = true;
         }
-        self.lease_containers();
+        any
     }
 
-    /// Keeps containers' snapshots, as their daemon does, where leases were lost with the records.
+    /// Returns the container of this snapshotter with an ID.
+    pub(super) fn container(&self, id: &str) -> Option<&Container> {
+        let mut all = self.help.containers.iter();
+        all.find(|one| one.id == id && one.driver == self.snapshotter)
+    }
+
+    /// Keeps containers' snapshots, as their daemon does.
     fn lease_containers(&mut self) {
         let known = self.known();
         for container in self.help.containers {
@@ -154,6 +174,8 @@ impl Mender<'_> {
             let mut own = Namespace::of(&mut self.meta.root, self.namespace, self.help.now);
             own.add_snapshot_lease(&container.id, self.snapshotter, &keys);
             self.meta.changed = true;
+            let (what, how) = ("lack leases that keep containers' files", "get them");
+            self.note(what, how, short(&container.id));
         }
     }
 
@@ -204,7 +226,7 @@ impl Mender<'_> {
     }
 
     /// Returns the folder that the links say a name has.
-    fn linked(&self, name: &str) -> Option<u64> {
+    pub(super) fn linked(&self, name: &str) -> Option<u64> {
         let links = self.backend.root.at(&[schema::V1, schema::PARENTS])?;
         let pairs = |wanted: &str| {
             links.iter().find_map(|(link, node)| match node {
@@ -226,7 +248,7 @@ impl Mender<'_> {
         meta::folders(&self.backend.root).0.into_iter().collect()
     }
 
-    fn usage(&self, folder: u64) -> Result<Usage> {
+    pub(super) fn usage(&self, folder: u64) -> Result<Usage> {
         let (mut inodes, mut size) = (1, 0_u64);
         let mut linked = BTreeSet::new();
         walk(&**self.tree, self.places.files(folder).as_path(), &mut |_, entry| {
@@ -292,7 +314,8 @@ impl Mender<'_> {
         let folder = last.saturating_add(1);
         let mut own = Namespace::of(&mut self.meta.root, self.namespace, self.help.now);
         let name = own.add_snapshot(self.snapshotter, key, parent, &self.backend.root);
-        let usage = Usage::Committed { inodes: 0, size: 0 };
+        // What it takes is known when it is unpacked; Docker only shows it.
+        let usage = Usage::Committed { inodes: 1, size: 0 };
         self.put_backend(&name, parent, folder, usage);
         self.unpack(key, folder, parent);
         Ok(())

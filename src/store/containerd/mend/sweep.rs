@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::format::bbolt::Node;
 use crate::store::mend::Change;
-use crate::tree::{TreePathBuf, optional};
+use crate::tree::{Kind, TreePathBuf, optional};
 
 impl Mender<'_> {
     /// Puts aside downloads that no record knows, and folders of no snapshot.
@@ -77,6 +77,9 @@ impl Mender<'_> {
     }
 
     fn is_empty(&self, folder: &TreePathBuf) -> Result<bool> {
+        if self.tree.stat(folder.as_path())?.kind != Kind::Dir {
+            return Ok(true);
+        }
         let files = folder.as_path().child(b"fs").unwrap_or_default();
         Ok(optional(self.tree.names(files.as_path()))?.unwrap_or_default().is_empty())
     }

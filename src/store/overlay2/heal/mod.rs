@@ -18,6 +18,10 @@ use crate::store::{Source, blob};
 use crate::tree::{Kind, Tree, TreePathBuf, many};
 use make::{Files, Record, Tar};
 
+/// The files of a layer are not those of its tar, which its record can make all the same: what has no
+/// bytes stands in the record alone.
+const FILES: &str = "files-damaged";
+
 /// Returns what can be healed in the store of the graph driver `driver` in the data root `tree`, which
 /// `own` reads: layers without a record of their tar; and where all content is to be read, layers whose
 /// files are not those of their tar.
@@ -27,7 +31,7 @@ use make::{Files, Record, Tar};
 pub fn heals(
     tree: &Arc<dyn Tree>,
     driver: &str,
-    own: &dyn Source,
+    own: &Arc<dyn Source>,
     help: &Help<'_>,
 ) -> Result<Mending> {
     let layout = Layout::new(driver);
@@ -54,7 +58,7 @@ struct Sickness {
 struct Store<'s> {
     tree: &'s dyn Tree,
     layout: &'s Layout,
-    own: &'s dyn Source,
+    own: &'s Arc<dyn Source>,
     help: &'s Help<'s>,
 }
 
@@ -72,12 +76,20 @@ impl Store<'_> {
         }
         let read = self.own.layer(chain).and_then(|layer| {
             blob::drain(&mut *layer.tar()?, &mut |_| Ok(()))
-                .map_err(|error| crate::error::from_io(error, Default::default))
+                .map_err(|error| crate::error::from_io(error, Default::default))?;
+            layer.compare(0, &())
         });
-        let error = read.err()?;
         let at = self.layout.files(&entry.cache_id).unwrap_or_default();
-        let what = format!("layer {short} is not what its diff ID names: {error}");
-        Some(Sickness { code: "layer-damaged", at, what })
+        match read {
+            Ok(differs) => {
+                let what = format!("layer {short}: {}", differs.named.first()?);
+                Some(Sickness { code: FILES, at, what })
+            }
+            Err(error) => {
+                let what = format!("layer {short} is not what its diff ID names: {error}");
+                Some(Sickness { code: "layer-damaged", at, what })
+            }
+        }
     }
 
     fn record(&self, chain: ChainId) -> TreePathBuf {
@@ -86,6 +98,13 @@ impl Store<'_> {
 
     fn heal(&self, chain: ChainId, entry: &Entry, sick: Sickness, mending: &mut Mending) {
         let place = self.tree.place(sick.at.as_path());
+        if sick.code == FILES {
+            let tar = Tar { source: Arc::clone(self.own), chain, diff_id: entry.diff_id };
+            let how = "made anew of the layer's own tar, verified".to_owned();
+            let changes = vec![Change::made(sick.at, Files { tar, size: entry.size })];
+            mending.mends.push(Mend { code: FILES, place, what: sick.what, how, changes });
+            return;
+        }
         let Some(tar) = self.tar(chain, entry.diff_id) else {
             let missing = "the layer's tar, which is nowhere else: name a root, layout or archive \
                            that has it with --from, or pull the image again";

@@ -121,6 +121,13 @@ impl Mender<'_> {
             false => self.made_anew(chain_id, &entry)?,
         };
         self.entries.insert(chain_id, entry);
+        if !is_there {
+            let record = self.layout.layer(chain_id, "tar-split.json.gz");
+            let what = format!("layer {short} has no record of its tar");
+            let missing = "a second run, with the layer's tar elsewhere: name a root, layout or archive \
+                           that has it with --from; until then the image runs and cannot be pushed";
+            self.cannot("tar-split-missing", record.as_path(), what, missing);
+        }
         self.mend(code, folder.as_path(), what, how, changes);
         Ok(())
     }

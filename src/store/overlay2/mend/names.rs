@@ -8,11 +8,16 @@ use super::Mender;
 use super::layers::child;
 use crate::digest::{ConfigId, Digest};
 use crate::error::Result;
+use crate::format::docker::distribution;
 use crate::format::docker::repositories::{self, Names};
 use crate::format::reference::Reference;
 use crate::model::Image;
+use crate::store::given::given;
 use crate::store::mend::Change;
 use crate::tree::{optional, path, read};
+
+/// dockerd remembers 50 places of a layer at most.
+const NOTES_LIMIT: u64 = 1 << 20;
 
 /// Names, each with its image. The first who tells one is believed.
 #[derive(Default)]
@@ -50,7 +55,7 @@ impl Mender<'_> {
         self.take_rest(bytes.as_deref().unwrap_or_default(), &mut told);
         self.take_unfinished(&mut told)?;
         self.take_others(&mut told);
-        self.take_containers(&mut told);
+        self.take_given(&mut told);
         self.take_originals(&mut told);
         told.names.retain(|_, (_, image)| self.images.contains_key(image));
         let mut names = Names::default();
@@ -69,11 +74,41 @@ impl Mender<'_> {
         let nameless: Vec<Digest> = self.images.keys().copied().collect();
         for id in nameless.iter().filter(|id| !named.contains(*id) && !parents.contains(*id)) {
             let what = format!("image {}: if it had a name, that is lost", id.short());
-            let missing = "anyone who tells its name; give it one: `docker tag`";
+            let missing = self.what_would_name(*id);
             let at = self.layout.content(*id);
             self.cannot("name-lost", at.as_path(), what, missing);
         }
         Ok(())
+    }
+
+    /// Says what an image without a name needs to have one again. Which repositories have its layers is no
+    /// proof of a name: others may have the very same.
+    fn what_would_name(&self, id: Digest) -> String {
+        let repositories = self.repositories(id);
+        let Some(first) = repositories.first() else {
+            return "anyone who tells its name; give it one: `docker tag`".to_owned();
+        };
+        let all = repositories.join(" and ");
+        let id = id.short();
+        format!(
+            "its tag; all of its layers are noted to be in {all}: `docker tag {id} {first}:TAG`"
+        )
+    }
+
+    /// Returns the repositories that each layer of an image was pulled from or pushed to.
+    fn repositories(&self, id: Digest) -> Vec<String> {
+        let of_layer = |chain| {
+            let (diff_id, _) = self.known.get(chain)?;
+            let notes = self.value(&self.layout.places_of(*diff_id), NOTES_LIMIT)?;
+            distribution::repositories(&notes).ok()
+        };
+        let mut layers = self.images.get(&id).into_iter().flatten().map(of_layer);
+        let mut common = layers.next().flatten().unwrap_or_default();
+        for layer in layers {
+            common.retain(|one| layer.as_ref().is_some_and(|layer| layer.contains(one)));
+        }
+        let references = common.iter().filter_map(|one| Reference::parse_normalized(one).ok());
+        references.map(|one| one.familiar_name()).collect()
     }
 
     /// Returns the images that others were built of: those seldom have names.
@@ -127,13 +162,13 @@ impl Mender<'_> {
         }
     }
 
-    /// Takes the names that people made containers by.
-    fn take_containers(&self, told: &mut Told) {
-        for one in self.help.containers.iter().filter(|one| one.driver == self.driver) {
-            let reference = Reference::parse_normalized(&one.image_name);
-            let is_id = one.image.is_some_and(|id| id.hex().starts_with(&one.image_name));
-            if let (Ok(reference), Some(image), false) = (reference, one.image, is_id) {
-                told.add("containers", reference, image);
+    /// Takes the names that containers and builds remember. The last word on a name counts even where its
+    /// image is gone: then no other has it.
+    fn take_given(&self, told: &mut Told) {
+        for one in given(self.help, self.driver, &|_| None) {
+            let image = one.images.iter().find(|image| self.images.contains_key(image));
+            if let Some(image) = image {
+                told.add(one.from, one.reference, *image);
             }
         }
     }

@@ -3,9 +3,9 @@
 use tranship::format::docker::link::MAX_DEPTH;
 use tranship::tree::{Attributes, Sink, Special, path};
 
-use super::{LEAF, ROOT, chain, folder, mounted, top};
-use crate::scenery::{Root, put, remove, text};
-use crate::{Case, case};
+use super::{LEAF, ROOT, chain, folder, mounted, sound, top};
+use crate::catalogue::scenery::{put, remove, text};
+use crate::catalogue::{Case, Clean, Left, Lost, Same, case};
 
 /// An image of several layers, which no container has.
 const APP: &str = "registry.example.com:5000/team/app:v3";
@@ -14,93 +14,110 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "a layer's folder is gone",
         ROOT,
-        |root| remove(root, folder(root, top(root, LEAF), "").trim_end_matches('/')),
+        |root| remove(root, folder(top(LEAF), "").trim_end_matches('/')),
         "layer-without-files",
+        Lost("layer-without-files"),
     ),
     case(
         "a layer's files are gone",
         ROOT,
-        |root| remove(root, &folder(root, top(root, LEAF), "diff")),
+        |root| remove(root, &folder(top(LEAF), "diff")),
         "layer-without-files",
+        Lost("layer-without-files"),
     ),
     case(
         "a layer's files are a file",
         ROOT,
-        |root| put(root, &folder(root, top(root, LEAF), "diff"), b"x"),
+        |root| put(root, &folder(top(LEAF), "diff"), b"x"),
         "layer-without-files",
+        Lost("layer-without-files"),
     ),
     case(
         "a layer has forgotten its short name",
         ROOT,
-        |root| remove(root, &folder(root, top(root, APP), "link")),
+        |root| remove(root, &folder(top(APP), "link")),
         "link-unreadable",
+        Same,
     ),
     case(
         "a layer's short name is none",
         ROOT,
-        |root| put(root, &folder(root, top(root, APP), "link"), b"../../../etc/shadow"),
+        |root| put(root, &folder(top(APP), "link"), b"../../../etc/shadow"),
         "link-unreadable",
-    ),
-    case("a layer's short name is gone", ROOT, |root| remove(root, &short(root)), "link-missing"),
+        Same,
+    )
+    .round(1),
+    case("a layer's short name is gone", ROOT, |root| remove(root, &short()), "link-missing", Same)
+        .round(2),
     case(
         "a layer's short name leads to another layer",
         ROOT,
         |root| {
-            remove(root, &short(root));
+            remove(root, &short());
             let target = format!("../{}/diff", "ab".repeat(32)).into_bytes();
             let link = Special::Symlink(target);
-            root.put(path(&short(root)), &link, &Attributes::default()).expect("a free name");
+            root.put(path(&short()), &link, &Attributes::default()).expect("a free name");
         },
         "link-misled",
-    ),
+        Same,
+    )
+    .round(3),
     case(
         "a layer has forgotten what it stands on",
         ROOT,
-        |root| remove(root, &folder(root, top(root, APP), "lower")),
+        |root| remove(root, &folder(top(APP), "lower")),
         "lower-missing",
+        Same,
     ),
     case(
         "a layer stands on the right layers in the wrong order",
         ROOT,
         |root| {
-            let file = mounted(root, "lower");
-            let mut links: Vec<_> = text(root, &file).split(':').map(str::to_owned).collect();
+            let file = mounted("lower");
+            let mut links: Vec<_> = text(sound(), &file).split(':').map(str::to_owned).collect();
             links.reverse();
             put(root, &file, links.join(":").as_bytes());
         },
         "lower-wrong",
-    ),
+        Same,
+    )
+    .round(3),
     case(
         "a layer stands on too many layers",
         ROOT,
         |root| {
-            let file = folder(root, top(root, APP), "lower");
-            let first = text(root, &file).split(':').next().expect("one").to_owned();
+            let file = folder(top(APP), "lower");
+            let first = text(sound(), &file).split(':').next().expect("one").to_owned();
             put(root, &file, vec![first; MAX_DEPTH + 1].join(":").as_bytes());
         },
         "lower-wrong",
-    ),
+        Same,
+    )
+    .round(1),
     case(
         "a layer that is the first stands on another",
         ROOT,
         |root| {
-            let (chain, other) = (chain(root, APP), short(root));
+            let (chain, other) = (chain(APP), short());
             let link = other.strip_prefix("overlay2/").expect("a short name").as_bytes().to_vec();
-            put(root, &folder(root, chain[0], "lower"), &link);
+            put(root, &folder(chain[0], "lower"), &link);
         },
         "lower-wrong",
+        Same,
     ),
     case(
         "a layer is not marked as one that others stand on",
         ROOT,
-        |root| remove(root, &folder(root, chain(root, APP)[0], "committed")),
+        |root| remove(root, &folder(chain(APP)[0], "committed")),
         "committed-missing",
+        Same,
     ),
     case(
         "a container has no folder for overlayfs to work in",
         ROOT,
-        |root| remove(root, &mounted(root, "work")),
+        |root| remove(root, &mounted("work")),
         "work-missing",
+        Clean,
     ),
     case(
         "a folder of the driver belongs to nothing",
@@ -110,6 +127,7 @@ pub(crate) const CASES: &[Case] = &[
             root.make_dir(path(&id), 0o710).expect("a free name");
         },
         "folder-unused",
+        Left,
     ),
     case(
         "a short name leads nowhere",
@@ -120,10 +138,11 @@ pub(crate) const CASES: &[Case] = &[
             root.put(path(at), &link, &Attributes::default()).expect("a free name");
         },
         "link-unused",
+        Left,
     ),
 ];
 
 /// Returns the short name of a layer.
-fn short(root: &Root) -> String {
-    format!("overlay2/l/{}", text(root, &folder(root, top(root, APP), "link")))
+fn short() -> String {
+    format!("overlay2/l/{}", text(sound(), &folder(top(APP), "link")))
 }

@@ -2,12 +2,18 @@
 
 use super::{BASE, CONTENT, LAYER, MANIFEST, META, ROOT, TOP, blob, file, folder, meta, name_of};
 use super::{SNAPSHOTTER, backend};
-use crate::scenery::{bytes, put, remove};
-use crate::{Case, case};
+use crate::catalogue::scenery::{bytes, put, remove, root};
+use crate::catalogue::{Case, Clean, Left, Lost, Same, case};
 use tranship::tree::{Attributes, Sink as _};
 
 pub(crate) const CASES: &[Case] = &[
-    case("a layer's blob is gone", ROOT, |root| remove(root, &file(LAYER)), "blob-missing"),
+    case(
+        "a layer's blob is gone",
+        ROOT,
+        |root| remove(root, &file(LAYER)),
+        "blob-missing",
+        Lost("blob-missing"),
+    ),
     case(
         "a layer's blob is cut short",
         ROOT,
@@ -16,6 +22,7 @@ pub(crate) const CASES: &[Case] = &[
             put(root, &file(LAYER), &half[..half.len() / 2]);
         },
         "blob-size-differs",
+        Lost("blob-damaged"),
     ),
     case(
         "a bit of a layer's blob is flipped",
@@ -27,18 +34,21 @@ pub(crate) const CASES: &[Case] = &[
             put(root, &file(LAYER), &flipped);
         },
         "layer-damaged",
+        Lost("blob-damaged"),
     ),
     case(
         "a manifest's blob is gone",
         ROOT,
         |root| remove(root, &file(MANIFEST)),
         "blob-unreadable",
+        Lost("blob-missing"),
     ),
     case(
         "nothing says how long a blob is",
         ROOT,
         |root| blob(root, LAYER, |said| drop(said.remove(b"size"))),
         "blob-without-size",
+        Clean,
     ),
     case(
         "a label says that a layer unpacks to nothing known",
@@ -49,40 +59,46 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "label-unusable",
+        Clean,
     ),
     case(
         "a blob that no record names",
         ROOT,
         |root| put(root, &format!("{CONTENT}/blobs/sha256/{}", "ab".repeat(32)), b"x"),
         "blob-orphan",
+        Left,
     ),
     case(
         "a download that did not end",
         ROOT,
         |root| put(root, &format!("{CONTENT}/ingest/left"), b"x"),
         "ingest-stale",
+        Same,
     ),
     case(
         "an interrupted run of tranship",
         ROOT,
         |root| put(root, "containerd/daemon/tranship", b""),
         "staging-left",
+        Left,
     ),
     case(
         "no number of the schema",
         ROOT,
         |root| {
-            crate::scenery::edit_bolt(root, META, |all| {
+            crate::catalogue::scenery::edit_bolt(root, META, |all| {
                 drop(all.bucket_mut(b"v1").remove(b"version"))
             })
         },
         "schema-unknown",
+        Clean,
     ),
     case(
         "a value among the images",
         ROOT,
         |root| meta(root, |all| drop(all.bucket_mut(b"images").put(b"x:1", b"value"))),
         "record-misplaced",
+        Clean,
     ),
     case(
         "both meta pages of meta.db are flipped",
@@ -94,7 +110,25 @@ pub(crate) const CASES: &[Case] = &[
             put(root, META, &all);
         },
         "store-unreadable",
+        Lost("snapshot-without-backend"),
     ),
+    case("meta.db is gone", ROOT, |root| remove(root, META), "store-unreadable", Clean).round(3),
+    case(
+        "meta.db is gone with its folder",
+        ROOT,
+        |root| remove(root, META.trim_end_matches("/meta.db")),
+        "store-unreadable",
+        Clean,
+    )
+    .round(4),
+    case(
+        "the half of meta.db is gone",
+        ROOT,
+        |root| put(root, META, &bytes(root, META)[..20 * 4096]),
+        "store-unreadable",
+        Clean,
+    )
+    .round(5),
     case(
         "a page in use is listed as free",
         ROOT,
@@ -108,36 +142,41 @@ pub(crate) const CASES: &[Case] = &[
             put(root, &file, &all);
         },
         "bolt-damaged",
-    ),
+        Clean,
+    )
+    .round(3),
     case(
         "a file of a snapshot has no bytes any more",
         ROOT,
         |root| {
-            let folder = format!("{}/fs", folder(root, TOP));
-            let name = first_file(root, &folder);
-            crate::scenery::empty(root, &name);
+            let folder = format!("{}/fs", folder(TOP));
+            let name = first_file(&folder);
+            crate::catalogue::scenery::empty(root, &name);
         },
         "files-damaged",
+        Same,
     ),
     case(
         "a file of a snapshot is gone",
         ROOT,
         |root| {
-            let name = first_file(root, &format!("{}/fs", folder(root, BASE)));
+            let name = first_file(&format!("{}/fs", folder(BASE)));
             remove(root, &name);
         },
         "files-damaged",
+        Same,
     ),
     case(
         "a file of a snapshot is another's",
         ROOT,
         |root| {
-            let name = first_file(root, &format!("{}/fs", folder(root, BASE)));
+            let name = first_file(&format!("{}/fs", folder(BASE)));
             let at = tranship::tree::path(&name);
             let owner = Attributes { uid: 4242, ..Attributes::root(0o644) };
             root.set_attributes(at, &owner).expect("a file");
         },
         "files-differ",
+        Lost("files-differ"),
     ),
     case(
         "an empty lease",
@@ -149,6 +188,7 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "lease-idle",
+        Left,
     ),
     case(
         "a lease on what is not there",
@@ -160,6 +200,7 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "lease-idle",
+        Left,
     ),
     case(
         "a snapshot that no namespace has",
@@ -175,14 +216,15 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "snapshot-unnamed",
+        Left,
     ),
 ];
 
 /// Returns the first file with bytes below a folder.
-fn first_file(root: &crate::scenery::Root, folder: &str) -> String {
+fn first_file(folder: &str) -> String {
     use tranship::tree::{Kind, path, walk};
     let mut found = None;
-    walk(&**root, path(folder), &mut |at, entry| {
+    walk(&*root(ROOT), path(folder), &mut |at, entry| {
         let file = entry.metadata;
         if found.is_none() && file.kind == Kind::File && file.size > 0 && file.nlink == 1 {
             found = Some(at.to_string());

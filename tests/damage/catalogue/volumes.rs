@@ -1,7 +1,7 @@
 //! Volumes, and the databases that dockerd opens at its start.
 
-use crate::scenery::{bytes, edit_bolt, put, remove};
-use crate::{Case, case};
+use crate::catalogue::scenery::{bytes, edit_bolt, put, remove};
+use crate::catalogue::{Case, Clean, Lost, case};
 
 const ROOT: &str = "classic-28";
 
@@ -15,18 +15,21 @@ pub(crate) const CASES: &[Case] = &[
         ROOT,
         |root| remove(root, USED),
         "container-without-volume",
+        Lost("container-without-volume"),
     ),
     case(
         "a volume nobody uses is gone",
         ROOT,
         |root| remove(root, "volumes/empty1"),
         "volume-without-folder",
+        Lost("volume-without-folder"),
     ),
     case(
         "a volume's options are no JSON",
         ROOT,
         |root| put(root, &format!("{USED}/opts.json"), b"{"),
         "volume-options-unreadable",
+        Lost("volume-options-unreadable"),
     ),
     case(
         "a volume's files are gone and its options are not",
@@ -36,6 +39,7 @@ pub(crate) const CASES: &[Case] = &[
             put(root, &format!("{USED}/opts.json"), b"{}");
         },
         "volume-without-data",
+        Lost("volume-without-data"),
     ),
     case(
         "what is known of a volume is no JSON",
@@ -46,18 +50,21 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "volume-record-unreadable",
+        Lost("volume-record-unreadable"),
     ),
     case(
         "what is known of volumes is cut short",
         ROOT,
         |root| put(root, METADATA, &bytes(root, METADATA)[..9000]),
         "database-broken",
+        Clean,
     ),
     case(
         "what is known of volumes is empty",
         ROOT,
         |root| put(root, METADATA, b""),
         "database-empty",
+        Lost("database-empty"),
     )
     .also(&["volume-records-unreadable"]),
     case(
@@ -72,6 +79,7 @@ pub(crate) const CASES: &[Case] = &[
             put(root, file, &damaged);
         },
         "database-broken",
+        Clean,
     ),
     case(
         "a page of the build cache's database is zeros",
@@ -83,5 +91,6 @@ pub(crate) const CASES: &[Case] = &[
             put(root, file, &damaged);
         },
         "database-broken",
+        Clean,
     ),
 ];

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use tranship::digest::Digest;
 
-use super::{LEAF, ROOT};
-use crate::scenery::{Root, bytes, edit_json, host, names, put, remove};
-use crate::{Case, case};
+use super::{LEAF, ROOT, image, sound};
+use crate::catalogue::scenery::{Root, bytes, edit_json, names, put, remove};
+use crate::catalogue::{Case, Clean, Left, Lost, Same, case};
 
 const NAMES: &str = "image/overlay2/repositories.json";
 const DIFFS: &str = "image/overlay2/distribution/diffid-by-digest/sha256";
@@ -16,32 +16,35 @@ pub(crate) const CASES: &[Case] = &[
         "an image's config has another byte",
         ROOT,
         |root| {
-            let mut config = bytes(root, &content(root));
+            let mut config = bytes(sound(), &content());
             config[20] ^= 1;
-            put(root, &content(root), &config);
+            put(root, &content(), &config);
         },
         "image-unloadable",
+        Lost("image-unloadable"),
     )
     .also(&["name-without-image"]),
     case(
         "an image's config is empty",
         ROOT,
-        |root| put(root, &content(root), b""),
+        |root| put(root, &content(), b""),
         "image-unloadable",
+        Lost("image-unloadable"),
     )
     .also(&["name-without-image"]),
     case(
         "an image's config is gone",
         ROOT,
-        |root| remove(root, &content(root)),
+        |root| remove(root, &content()),
         "name-without-image",
+        Lost("name-without-image"),
     ),
     case(
         "an image is for Windows",
         ROOT,
         |root| {
             let mut config: Value =
-                serde_json::from_slice(&bytes(root, &content(root))).expect("JSON");
+                serde_json::from_slice(&bytes(sound(), &content())).expect("JSON");
             config["os"] = json!("windows");
             let config = config.to_string();
             let id = Digest::of(config.as_bytes());
@@ -49,100 +52,121 @@ pub(crate) const CASES: &[Case] = &[
             put(root, &file, config.as_bytes());
         },
         "image-of-other-system",
+        Lost("image-of-other-system"),
     ),
     case(
         "the parent of an image is not there",
         ROOT,
         |root| put(root, &note(root, "parent"), format!("sha256:{}", "ab".repeat(32)).as_bytes()),
         "image-parent-wrong",
+        Clean,
     ),
     case(
         "the parent of an image is no digest",
         ROOT,
         |root| put(root, &note(root, "parent"), b"base:1"),
         "image-parent-wrong",
-    ),
+        Clean,
+    )
+    .round(1),
     case(
         "when an image was tagged is no time",
         ROOT,
         |root| put(root, &note(root, "lastUpdated"), b"yesterday"),
         "image-time-wrong",
+        Clean,
     ),
     case(
         "something else lies among the configs",
         ROOT,
         |root| put(root, "image/overlay2/imagedb/content/sha256/notes", b""),
         "image-stray",
+        Left,
     ),
     case(
         "a config was being written",
         ROOT,
         |root| put(root, "image/overlay2/imagedb/content/sha256/.tmp-ab1234", b""),
         "temporary-file",
+        Same,
     ),
-    case("the names are cut short", ROOT, |root| put(root, NAMES, b"{\"Repo"), "names-unreadable"),
-    case("the names are empty", ROOT, |root| put(root, NAMES, b""), "names-unreadable"),
-    case("the names are gone", ROOT, |root| remove(root, NAMES), "names-unreadable"),
+    case(
+        "the names are cut short",
+        ROOT,
+        |root| put(root, NAMES, b"{\"Repo"),
+        "names-unreadable",
+        Lost("name-lost"),
+    )
+    .round(1),
+    case(
+        "the names are empty",
+        ROOT,
+        |root| put(root, NAMES, b""),
+        "names-unreadable",
+        Lost("name-lost"),
+    )
+    .round(2),
+    case(
+        "the names are gone",
+        ROOT,
+        |root| remove(root, NAMES),
+        "names-unreadable",
+        Lost("name-lost"),
+    )
+    .round(3),
     case(
         "a name leads to an image that is not there",
         ROOT,
         |root| name(root, "gone:1", &format!("sha256:{}", "ab".repeat(32))),
         "name-without-image",
+        Lost("name-without-image"),
     ),
     case(
         "a name leads to no image ID",
         ROOT,
         |root| name(root, "odd:1", "sha256:12"),
         "name-unusable",
+        Lost("name-unusable"),
     ),
     case(
         "what a blob unpacks to is no digest",
         ROOT,
-        |root| put(root, &first(root, DIFFS), b"sha256:\0\0\0"),
+        |root| put(root, &first(DIFFS), b"sha256:\0\0\0"),
         "registry-note-unreadable",
+        Clean,
     ),
     case(
         "the places of a layer are no JSON",
         ROOT,
-        |root| put(root, &first(root, PLACES), b"[{\"Digest\":"),
+        |root| put(root, &first(PLACES), b"[{\"Digest\":"),
         "registry-note-unreadable",
+        Clean,
     ),
     case(
         "a blob is said to be two layers",
         ROOT,
         |root| {
             let other = format!("sha256:{}", "ab".repeat(32));
-            put(root, &first(root, DIFFS), other.as_bytes());
+            put(root, &first(DIFFS), other.as_bytes());
         },
         "registry-notes-disagree",
+        Lost("registry-notes-disagree"),
     ),
 ];
 
-fn image(root: &Root) -> Digest {
-    host(root).image(LEAF, None).expect("a recorded image").image.id
-}
-
-fn content(root: &Root) -> String {
-    format!("image/overlay2/imagedb/content/sha256/{}", image_at(root).hex())
-}
-
-/// The image may be damaged already, so its ID is looked up among the names.
-fn image_at(root: &Root) -> Digest {
-    let read: Value = serde_json::from_slice(&bytes(root, NAMES)).expect("JSON");
-    let (repository, _) = LEAF.split_once(':').expect("a tag");
-    let id = read["Repositories"][repository][LEAF].as_str().expect("an ID");
-    id.parse().expect("a digest")
+fn content() -> String {
+    format!("image/overlay2/imagedb/content/sha256/{}", image(LEAF).hex())
 }
 
 fn note(root: &Root, key: &str) -> String {
-    let folder = format!("image/overlay2/imagedb/metadata/sha256/{}", image(root).hex());
+    let folder = format!("image/overlay2/imagedb/metadata/sha256/{}", image(LEAF).hex());
     let at = tranship::tree::path(&folder);
     tranship::tree::Sink::make_dir(&**root, at, 0o700).expect("it may be there");
     format!("{folder}/{key}")
 }
 
-fn first(root: &Root, folder: &str) -> String {
-    format!("{folder}/{}", names(root, folder)[0])
+fn first(folder: &str) -> String {
+    format!("{folder}/{}", names(sound(), folder)[0])
 }
 
 fn name(root: &Root, name: &str, image: &str) {

@@ -9,7 +9,9 @@ use tranship::format::bbolt::{self, Db, Options, OwnedBucket};
 use tranship::format::oci::Platform;
 use tranship::op::host::{Host, Known, Opened, survey};
 use tranship::op::verify::{Verified, Wanted, verify};
-use tranship::tree::{self, Copying, Memory, Sink, Snapshots, TarTree, Tree, TreePath, path};
+use tranship::tree::{
+    self, Copying, LiveSink, Memory, Sink, Snapshots, TarTree, Tree, TreePath, path,
+};
 
 /// A data root in memory.
 pub(crate) type Root = Arc<Memory>;
@@ -25,18 +27,27 @@ fn recorded(name: &str) -> Memory {
     let fixture = format!("fixtures/roots/{name}.tar.zst");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture);
     let (tar, memory) = (TarTree::open(&file).expect("a recorded root"), Memory::new());
+    copy_all(&tar, &memory);
+    memory
+}
+
+/// Writes a root to a folder of this machine, with all that its files have.
+#[allow(dead_code, reason = "for real daemons alone")]
+pub(crate) fn write_to(root: &Root, folder: &Path) {
+    std::fs::create_dir(folder).expect("a free name");
+    copy_all(&**root, &LiveSink::open(folder).expect("a folder"));
+}
+
+fn copy_all(from: &dyn Tree, to: &dyn Sink) {
     let copying = Copying { snapshots: Snapshots::Copy, skip: &|_| false, skip_xattr: &|_| false };
-    for entry in tar.list(TreePath::ROOT).expect("a folder") {
+    for entry in from.list(TreePath::ROOT).expect("a folder") {
         let at = TreePath::ROOT.child(&entry.name).expect("a name");
         match entry.metadata.kind {
-            tree::Kind::Dir => {
-                tree::copy(&tar, at.as_path(), &memory, at.as_path(), &copying).map(drop)
-            }
-            _ => tree::write(&memory, at.as_path(), 0o644, b""),
+            tree::Kind::Dir => tree::copy(from, at.as_path(), to, at.as_path(), &copying).map(drop),
+            _ => tree::copy_one(from, at.as_path(), to, at.as_path(), &copying).map(drop),
         }
-        .expect("memory takes all");
+        .expect("it takes all");
     }
-    memory
 }
 
 /// Returns what is in a root.

@@ -2,9 +2,9 @@
 
 use tranship::tree::{Kind, Metadata, TreePath, path, walk};
 
-use super::{LEAF, ROOT, chain, folder, layer, top};
-use crate::scenery::{Root, bytes, put, remove};
-use crate::{Case, case};
+use super::{LEAF, ROOT, chain, folder, layer, sound, top};
+use crate::catalogue::scenery::{bytes, put, remove};
+use crate::catalogue::{Case, Left, Lost, Same, case};
 
 /// What is said when the topmost layer of an image does not load.
 const LOST: &[&str] = &["container-without-layer", "image-unloadable", "name-without-image"];
@@ -13,120 +13,154 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "a layer's size is no number",
         ROOT,
-        |root| put(root, &layer(top(root, LEAF), "size"), b"12\n"),
+        |root| put(root, &layer(top(LEAF), "size"), b"12\n"),
         "layer-unreadable",
+        Same,
     )
     .also(LOST),
     case(
         "a layer's diff ID is gone",
         ROOT,
-        |root| remove(root, &layer(top(root, LEAF), "diff")),
+        |root| remove(root, &layer(top(LEAF), "diff")),
         "layer-unreadable",
+        Same,
     )
     .also(LOST),
     case(
         "a layer's diff ID is another's",
         ROOT,
-        |root| put(root, &layer(top(root, LEAF), "diff"), other().as_bytes()),
+        |root| put(root, &layer(top(LEAF), "diff"), other().as_bytes()),
         "layer-unreadable",
+        Same,
     )
+    .round(1)
     .also(LOST),
     case(
         "a layer's cache ID is empty",
         ROOT,
-        |root| put(root, &layer(top(root, LEAF), "cache-id"), b""),
+        |root| put(root, &layer(top(LEAF), "cache-id"), b""),
         "layer-unreadable",
+        Same,
     )
+    .round(1)
     .also(LOST),
     case(
         "a layer's cache ID leads out",
         ROOT,
-        |root| put(root, &layer(top(root, LEAF), "cache-id"), b"../../etc"),
+        |root| put(root, &layer(top(LEAF), "cache-id"), b"../../etc"),
         "layer-unreadable",
+        Same,
     )
+    .round(2)
     .also(LOST),
     case(
         "a layer's parent is no digest",
         ROOT,
-        |root| put(root, &layer(top(root, APP), "parent"), b"sha256:12"),
+        |root| put(root, &layer(top(APP), "parent"), b"sha256:12"),
         "layer-unreadable",
+        Same,
     )
     .also(LOST),
     case(
         "a layer's parent is gone",
         ROOT,
-        |root| remove(root, &layer(top(root, APP), "parent")),
+        |root| remove(root, &layer(top(APP), "parent")),
         "layer-unreadable",
+        Same,
     )
+    .round(1)
     .also(LOST),
     case(
         "a layer is gone from layerdb",
         ROOT,
-        |root| remove(root, layer(top(root, LEAF), "").trim_end_matches('/')),
+        |root| remove(root, layer(top(LEAF), "").trim_end_matches('/')),
         "image-unloadable",
+        Lost("tar-split-missing"),
     )
     .also(LOST),
     case(
         "the record of a layer's tar is gone",
         ROOT,
-        |root| remove(root, &layer(top(root, LEAF), "tar-split.json.gz")),
+        |root| remove(root, &layer(top(LEAF), "tar-split.json.gz")),
         "layer-without-record",
+        Lost("tar-split-missing"),
     ),
     case(
         "the record of a layer's tar is empty",
         ROOT,
-        |root| put(root, &layer(top(root, LEAF), "tar-split.json.gz"), b""),
+        |root| put(root, &layer(top(LEAF), "tar-split.json.gz"), b""),
         "layer-without-record",
+        Lost("tar-split-missing"),
     ),
     case(
         "the record of a layer's tar is cut short",
         ROOT,
         |root| {
-            let record = layer(top(root, LEAF), "tar-split.json.gz");
-            let whole = bytes(root, &record);
+            let record = layer(top(LEAF), "tar-split.json.gz");
+            let whole = bytes(sound(), &record);
             put(root, &record, &whole[..whole.len() / 2]);
         },
         "layer-damaged",
+        Lost("layer-damaged"),
     ),
-    case("a file of a layer is empty", ROOT, |root| put(root, &file(root), b""), "layer-damaged"),
+    case(
+        "a file of a layer is empty",
+        ROOT,
+        |root| put(root, &file(), b""),
+        "layer-damaged",
+        Lost("layer-damaged"),
+    ),
     case(
         "a file of a layer has a flipped bit",
         ROOT,
         |root| {
-            let mut content = bytes(root, &file(root));
+            let mut content = bytes(sound(), &file());
             let middle = content.len() / 2;
             content[middle] ^= 4;
-            put(root, &file(root), &content);
+            put(root, &file(), &content);
         },
         "layer-damaged",
+        Lost("layer-damaged"),
     ),
     case(
         "a file of a layer has grown",
         ROOT,
-        |root| put(root, &file(root), &[bytes(root, &file(root)), b"x".to_vec()].concat()),
+        |root| put(root, &file(), &[bytes(sound(), &file()), b"x".to_vec()].concat()),
         "layer-damaged",
+        Lost("layer-damaged"),
     ),
-    case("a file of a layer is gone", ROOT, |root| remove(root, &file(root)), "layer-damaged"),
+    case(
+        "a file of a layer is gone",
+        ROOT,
+        |root| remove(root, &file()),
+        "layer-damaged",
+        Lost("layer-damaged"),
+    ),
     case(
         "an empty file of a layer is gone",
         ROOT,
-        |root| remove(root, &entry(root, |found| found.kind == Kind::File && found.size == 0)),
+        |root| remove(root, &entry(|found| found.kind == Kind::File && found.size == 0)),
         "files-damaged",
-    ),
+        Same,
+    )
+    .round(3),
     case(
         "a link of a layer is gone",
         ROOT,
-        |root| remove(root, &entry(root, |found| found.kind == Kind::Symlink)),
+        |root| remove(root, &entry(|found| found.kind == Kind::Symlink)),
         "files-damaged",
-    ),
+        Same,
+    )
+    .round(3),
     case(
         "a folder of a layer is a file",
         ROOT,
         |root| {
-            let folder = entry(root, |found| found.kind == Kind::Dir);
+            let folder = entry(|found| found.kind == Kind::Dir);
             put(root, &folder, b"");
         },
         "layer-damaged",
+        Lost("layer-damaged"),
     ),
     case(
         "a layer was being removed",
@@ -136,27 +170,31 @@ pub(crate) const CASES: &[Case] = &[
             put(root, &name, b"");
         },
         "layer-half-removed",
+        Same,
     ),
     case(
         "a layer was being added",
         ROOT,
         |root| put(root, "image/overlay2/layerdb/tmp/write-set-1234", b""),
         "layer-half-added",
+        Same,
     ),
     case(
         "something else lies in layerdb",
         ROOT,
         |root| put(root, "image/overlay2/layerdb/sha256/notes", b""),
         "layer-stray",
+        Left,
     ),
     case(
         "two layers have the files of one",
         ROOT,
         |root| {
-            let of = bytes(root, &layer(top(root, APP), "cache-id"));
-            put(root, &layer(top(root, LEAF), "cache-id"), &of);
+            let of = bytes(sound(), &layer(top(APP), "cache-id"));
+            put(root, &layer(top(LEAF), "cache-id"), &of);
         },
         "folder-shared",
+        Lost("folder-shared"),
     )
     .also(&["layer-damaged", "lower-wrong", "lower-missing"]),
 ];
@@ -169,11 +207,11 @@ fn other() -> String {
 }
 
 /// Returns the first entry of any layer of an image that is such.
-fn entry(root: &Root, is_such: fn(&Metadata) -> bool) -> String {
+fn entry(is_such: fn(&Metadata) -> bool) -> String {
     let mut first = None;
-    for chain_id in chain(root, LEAF) {
-        let files = folder(root, chain_id, "diff");
-        walk(&**root, path(&files), &mut |at: TreePath<'_>, entry| {
+    for chain_id in chain(LEAF) {
+        let files = folder(chain_id, "diff");
+        walk(&**sound(), path(&files), &mut |at: TreePath<'_>, entry| {
             if first.is_none() && is_such(&entry.metadata) {
                 first = Some(String::from_utf8_lossy(at.as_bytes()).into_owned());
             }
@@ -185,10 +223,10 @@ fn entry(root: &Root, is_such: fn(&Metadata) -> bool) -> String {
 }
 
 /// Returns the largest file of the topmost layer of an image.
-fn file(root: &Root) -> String {
-    let files = folder(root, top(root, LEAF), "diff");
+fn file() -> String {
+    let files = folder(top(LEAF), "diff");
     let mut largest = (0, String::new());
-    walk(&**root, path(&files), &mut |at: TreePath<'_>, entry| {
+    walk(&**sound(), path(&files), &mut |at: TreePath<'_>, entry| {
         let found = &entry.metadata;
         if found.kind == Kind::File && found.size > largest.0 {
             largest = (found.size, String::from_utf8_lossy(at.as_bytes()).into_owned());

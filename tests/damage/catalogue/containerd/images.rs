@@ -1,7 +1,7 @@
 //! Images, their names, and what keeps them and containers.
 
 use super::{CONFIG, CONTAINER, IMAGE, MANIFEST, ROOT, TOP, blob, meta, snapshot};
-use crate::{Case, case};
+use crate::catalogue::{Case, Clean, Left, Lost, case};
 
 pub(crate) const CASES: &[Case] = &[
     case(
@@ -9,6 +9,7 @@ pub(crate) const CASES: &[Case] = &[
         ROOT,
         |root| meta(root, |all| drop(all.path_mut(&[b"images", IMAGE]).remove(b"target"))),
         "image-without-target",
+        Lost("image-without-target"),
     ),
     case(
         "an image points at no digest",
@@ -19,6 +20,7 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "image-target-unusable",
+        Lost("image-without-target"),
     ),
     case(
         "no record of an image's config",
@@ -27,7 +29,9 @@ pub(crate) const CASES: &[Case] = &[
             meta(root, |all| drop(all.path_mut(&[b"content", b"blob"]).remove(CONFIG.as_bytes())))
         },
         "image-incomplete",
-    ),
+        Clean,
+    )
+    .round(1),
     case(
         "no record of an image's only manifest",
         ROOT,
@@ -37,7 +41,9 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "image-incomplete",
-    ),
+        Clean,
+    )
+    .round(2),
     case(
         "a name that is none",
         ROOT,
@@ -49,18 +55,21 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "name-unusable",
+        Lost("name-unusable"),
     ),
     case(
         "a manifest without the labels that keep its parts",
         ROOT,
         |root| blob(root, MANIFEST, |said| drop(said.remove(b"labels"))),
         "would-be-collected",
+        Clean,
     ),
     case(
         "a container without its lease",
         ROOT,
         |root| meta(root, |all| drop(all.bucket_mut(b"leases").remove(CONTAINER.as_bytes()))),
         "would-be-collected",
+        Clean,
     ),
     case(
         "a container without its snapshot",
@@ -74,7 +83,9 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "container-without-snapshot",
-    ),
+        Clean,
+    )
+    .round(1),
     case(
         "a config that keeps a snapshot that is not there",
         ROOT,
@@ -85,5 +96,6 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "label-dangling",
+        Left,
     ),
 ];

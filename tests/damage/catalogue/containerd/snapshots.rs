@@ -4,8 +4,8 @@ use super::{
     BASE, CONTAINER, ROOT, SNAPSHOTTER, TOP, backend, backend_snapshot, folder, meta, name_of,
     snapshot,
 };
-use crate::scenery::{put, remove};
-use crate::{Case, case};
+use crate::catalogue::scenery::{put, remove};
+use crate::catalogue::{Case, Clean, Left, Lost, Same, case};
 
 pub(crate) const CASES: &[Case] = &[
     case(
@@ -13,6 +13,7 @@ pub(crate) const CASES: &[Case] = &[
         ROOT,
         |root| backend(root, |v1| drop(v1.remove(b"parents"))),
         "bucket-missing",
+        Clean,
     ),
     case(
         "the snapshotter does not know a layer",
@@ -24,7 +25,9 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "snapshot-without-backend",
+        Clean,
     )
+    .round(1)
     .also(&["snapshot-link"]),
     case(
         "meta.db does not know a layer",
@@ -35,6 +38,7 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "snapshot-unnamed",
+        Left,
     ),
     case(
         "meta.db does not know the layer below",
@@ -45,18 +49,22 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "snapshot-without-parent",
-    ),
+        Clean,
+    )
+    .round(2),
     case(
         "meta.db says nothing of what stands on a layer",
         ROOT,
         |root| snapshot(root, BASE, |said| drop(said.remove(b"children"))),
         "snapshot-children-differ",
+        Clean,
     ),
     case(
         "the snapshotter has a layer on nothing",
         ROOT,
         |root| backend_snapshot(root, TOP, |said| drop(said.remove(b"parent"))),
         "snapshot-parent-differs",
+        Clean,
     )
     .also(&["snapshot-link"]),
     case(
@@ -69,57 +77,70 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "snapshot-loop",
+        Clean,
     )
+    .round(6)
     .also(&["snapshot-parent-differs", "snapshot-link"]),
     case(
         "the names that meta.db hands out begin anew",
         ROOT,
         |root| meta(root, |all| all.path_mut(&[b"snapshots", b"overlayfs"]).sequence = 1),
         "sequence-behind",
+        Clean,
     ),
     case(
         "the folders that the snapshotter hands out begin anew",
         ROOT,
         |root| backend(root, |v1| v1.bucket_mut(b"snapshots").sequence = 1),
         "sequence-behind",
+        Clean,
     ),
     case(
         "the folder of a layer is gone",
         ROOT,
-        |root| remove(root, &folder(root, TOP)),
+        |root| remove(root, &folder(TOP)),
         "snapshot-folder-missing",
-    ),
+        Same,
+    )
+    .round(7),
     case(
         "the files of a container are gone",
         ROOT,
-        |root| remove(root, &format!("{}/fs", folder(root, CONTAINER))),
+        |root| remove(root, &format!("{}/fs", folder(CONTAINER))),
         "snapshot-folder-missing",
+        Lost("snapshot-folder-missing"),
     ),
     case(
         "a container has no folder to work in",
         ROOT,
-        |root| remove(root, &format!("{}/work", folder(root, CONTAINER))),
+        |root| remove(root, &format!("{}/work", folder(CONTAINER))),
         "snapshot-folder-missing",
+        Clean,
     ),
     case(
         "a layer is not committed",
         ROOT,
         |root| backend_snapshot(root, TOP, |said| drop(said.put(b"kind", b"\x02"))),
         "snapshot-kind",
+        Clean,
     )
+    .round(6)
     .also(&["snapshot-folder-missing"]),
     case(
         "a container is committed",
         ROOT,
         |root| backend_snapshot(root, CONTAINER, |said| drop(said.put(b"kind", b"\x03"))),
         "snapshot-kind",
+        Clean,
     )
+    .round(7)
     .also(&["snapshot-size"]),
     case(
         "nothing says how large a layer is",
         ROOT,
         |root| backend_snapshot(root, TOP, |said| drop(said.remove(b"size"))),
         "snapshot-size",
+        Clean,
     ),
     case(
         "two snapshots have one folder",
@@ -130,7 +151,9 @@ pub(crate) const CASES: &[Case] = &[
             backend_snapshot(root, CONTAINER, |said| drop(said.put(b"id", id)));
         },
         "snapshot-folder-shared",
+        Clean,
     )
+    .round(2)
     .also(&["snapshot-link"]),
     case(
         "a link from parent to child is gone",
@@ -143,17 +166,21 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         "snapshot-link",
-    ),
+        Clean,
+    )
+    .round(7),
     case(
         "the snapshotter's own file is gone",
         ROOT,
         |root| remove(root, &format!("{SNAPSHOTTER}/metadata.db")),
         "snapshotter-file-missing",
+        Lost("snapshot-without-backend"),
     ),
     case(
         "a folder that no snapshot has",
         ROOT,
         |root| put(root, &format!("{SNAPSHOTTER}/snapshots/new-123"), b""),
         "snapshot-folder-orphan",
+        Same,
     ),
 ];

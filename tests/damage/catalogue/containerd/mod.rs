@@ -6,7 +6,7 @@ pub(crate) mod snapshots;
 
 use tranship::format::bbolt::OwnedBucket;
 
-use crate::scenery::{Root, edit_bolt};
+use crate::catalogue::scenery::{Root, edit_bolt, root};
 
 pub(crate) const ROOT: &str = "containerd-28";
 pub(crate) const META: &str = "containerd/daemon/io.containerd.metadata.v1.bolt/meta.db";
@@ -68,10 +68,10 @@ pub(crate) fn name_of(v1: &Bucket, key: &str) -> Vec<u8> {
     all.iter().map(|(name, _)| name).find(|name| ends(name)).expect("it is there").to_vec()
 }
 
-/// Returns the folder of a snapshot; its number takes one byte.
-pub(crate) fn folder(root: &Root, key: &str) -> String {
+/// Returns the folder of a snapshot in the root as it was recorded; its number takes one byte.
+pub(crate) fn folder(key: &str) -> String {
     let mut id = 0;
-    backend_snapshot(root, key, |said| id = said.get(b"id").expect("a number")[0]);
+    backend_snapshot(&root(ROOT), key, |said| id = said.get(b"id").expect("a number")[0]);
     format!("{SNAPSHOTTER}/snapshots/{id}")
 }
 
