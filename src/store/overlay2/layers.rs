@@ -76,7 +76,8 @@ fn add_with_parents(
     loaded.extend(below.into_iter().map(|(chain_id, entry)| (chain_id, entry.clone())));
 }
 
-fn entry(tree: &dyn Tree, layout: &Layout, chain_id: ChainId) -> Result<Entry> {
+/// Returns what the folder of a layer says, if that is the layer it is called by.
+pub(super) fn entry(tree: &dyn Tree, layout: &Layout, chain_id: ChainId) -> Result<Entry> {
     let entry = as_written(tree, layout, chain_id)?;
     // The daemon believes the folder's name. Bytes that hash to the diff ID but stand in another
     // chain's folder would be given to the wrong images.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use tranship::digest::ChainId;
 use tranship::error::ErrorKind;
+use tranship::op::transfer;
 use tranship::store::Source as _;
 use tranship::tree::{
-    Attributes, LiveSink, Memory, Sink, Special, TarSink, TarTree, Tree, TreePath, path,
+    Attributes, LiveSink, Memory, Sink, Special, TarSink, TarTree, Tree, TreePath, path, read,
+    write,
 };
 
 use super::seen::{LAYERS, all_names, leftovers, look, names, text};
@@ -240,4 +242,28 @@ fn a_root_on_disk_is_that_in_memory() {
         lines.iter().skip(1).map(words).filter(|line| !line.contains("/diff/")).collect()
     };
     assert_eq!(paths(&*tree), paths(&*memory.tree));
+}
+
+/// What a failing disk did not give for a moment is not damaged, and others stand on it.
+#[test]
+fn a_layer_that_could_not_be_read_for_a_moment_is_not_replaced() {
+    let tree = Root::of(STORE).tree;
+    let layers = names(&*tree, LAYERS);
+    let [file, cache_id] = ["diff", "cache-id"].map(|key| {
+        layers.iter().map(|chain| format!("{LAYERS}/{chain}/{key}")).collect::<Vec<_>>()
+    });
+    let ids =
+        |tree: &Memory| cache_id.iter().map(|at| read(tree, path(at)).ok()).collect::<Vec<_>>();
+    let was = ids(&tree);
+    for file in &file {
+        let bytes = read(&*tree, path(file)).expect("it is there");
+        tree.remove(path(file)).expect("it is there");
+        let source = open(&Arc::new(Classic::of(STORE).tree()));
+        let target = Migration::default().classic(&sink(&tree)).expect("the folders can be read");
+        write(&*tree, path(file), 0o644, &bytes).expect("a free name");
+        let plan = Migration::default().plan(&source, &target).expect("a plan");
+        let error = transfer::apply(&plan, &source, &target, 1, &()).expect_err("refused");
+        assert!(error.to_string().contains("could not before"), "{error}");
+        assert_eq!(ids(&tree), was, "{file}");
+    }
 }

@@ -1,11 +1,13 @@
 //! Layers become known to dockerd: from complete to durable to layerdb.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::{Arc, PoisonError};
 
 use super::Writer;
 use crate::digest::ChainId;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::store::overlay2::layers;
 
 impl Writer {
     /// Makes durable what is complete, and moves the layers that nothing is missing below to layerdb:
@@ -36,11 +38,27 @@ impl Writer {
         }
     }
 
+    /// A layer that dockerd cannot load gives way. One that a failing disk did not give before is as sound as
+    /// ever, and others stand on its folder.
+    fn must_be_damaged(&self, chain_id: ChainId) -> Result<()> {
+        let tree = self.sink.tree();
+        match layers::entry(tree, &self.layout, chain_id) {
+            Ok(entry) if entry.parent.is_none_or(|parent| self.layers.contains_key(&parent)) => {
+                let place = tree.place(self.layout.entry(chain_id).as_path());
+                let what = "the layer can be read now, and could not before";
+                Err(Error::io(place, io::Error::other(what))
+                    .hint("look after the disk, and run again"))
+            }
+            Err(error) if error.io_kind().is_some() && !error.is_missing() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn publish_layer(&self, chain_id: ChainId) -> Result<()> {
         if self.sink.can_stage() {
             let (made, place) = (self.layout.write_set(chain_id), self.layout.entry(chain_id));
             if self.is_there(&place)? {
-                // One that dockerd cannot load.
+                self.must_be_damaged(chain_id)?;
                 self.sink.exchange(made.as_path(), place.as_path())?;
                 self.sink.remove(made.as_path())?;
             } else {
