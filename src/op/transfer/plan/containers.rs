@@ -1,6 +1,7 @@
 //! Containers: which are meant, which can move, and what they need besides their own folders.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use super::planner::{Planner, counted};
 use super::{Stay, names::label};
@@ -70,6 +71,45 @@ struct Runs {
     chain: Vec<ChainId>,
 }
 
+/// Why a container stays.
+enum Reason {
+    /// It may not move, or has nothing to stand on.
+    Rule(String),
+    /// Its files could not be read.
+    Unread(Error),
+}
+
+impl Reason {
+    /// Returns the finding that it is, unless it is only so.
+    fn finding(&self, what: &str) -> Option<Finding> {
+        let Self::Unread(error) = self else { return None };
+        error.io_kind().filter(|_| !error.is_missing())?;
+        let finding = Finding::of("container-damaged", Severity::DataLost, error);
+        Some(Finding { what: format!("{what}: {}", error.what()), ..finding })
+    }
+}
+
+impl From<String> for Reason {
+    fn from(why: String) -> Self {
+        Self::Rule(why)
+    }
+}
+
+impl From<Error> for Reason {
+    fn from(error: Error) -> Self {
+        Self::Unread(error)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule(why) => f.write_str(why),
+            Self::Unread(error) => error.fmt(f),
+        }
+    }
+}
+
 impl Planner<'_> {
     /// Plans the containers at `meant`, once the images are planned.
     pub(super) fn add_containers(&mut self, meant: &[usize]) {
@@ -79,9 +119,10 @@ impl Planner<'_> {
                     self.plan.findings.extend(was_running(container));
                     self.plan.containers.push(step);
                 }
-                Err(why) => {
+                Err(reason) => {
                     let what = format!("container {}", container.name);
-                    self.plan.stays.push(Stay { what, why });
+                    self.plan.findings.extend(reason.finding(&what));
+                    self.plan.stays.push(Stay { what, why: reason.to_string() });
                 }
             }
         }
@@ -105,18 +146,14 @@ impl Planner<'_> {
     }
 
     /// Plans one container; or returns why it cannot move.
-    fn container(&mut self, container: &Container) -> std::result::Result<ContainerStep, String> {
+    fn container(&mut self, container: &Container) -> std::result::Result<ContainerStep, Reason> {
         self.can_leave(container)?;
-        let said = |error: Error| match error.place() {
-            Some(place) => format!("{}: {}", place, error.what()),
-            None => error.what().to_owned(),
-        };
-        let writable = self.source.writable(&container.id).map_err(said)?;
-        let tree = self.source.tree().ok_or("its folders cannot be read")?;
+        let writable = self.source.writable(&container.id)?;
+        let tree = self.source.tree().ok_or_else(|| "its folders cannot be read".to_owned())?;
         let folders = || std::iter::once(&writable.upper).chain(&writable.init);
         let mut size: u64 = 0;
         for folder in folders() {
-            size = size.saturating_add(size_of(tree, folder).map_err(said)?);
+            size = size.saturating_add(size_of(tree, folder)?);
         }
         let runs = self.runs(container, &writable)?;
         self.bring_chain(&runs)?;
