@@ -285,23 +285,33 @@ struct LiveFile<'a> {
 /// Shorter runs of zeros are written: a hole saves nothing there.
 const HOLE: usize = 4096;
 
+impl LiveFile<'_> {
+    /// Whoever writes may know no more than that something is written.
+    fn placed<T>(&self, answer: io::Result<T>) -> io::Result<T> {
+        self.sink.io(self.path.as_path(), answer).map_err(io::Error::from)
+    }
+}
+
 impl Write for LiveFile<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() >= HOLE && bytes.iter().all(|b| *b == 0) {
-            self.stream.skip(bytes.len() as u64)?;
-            return Ok(bytes.len());
-        }
-        self.stream.write(bytes)
+        let is_hole = bytes.len() >= HOLE && bytes.iter().all(|b| *b == 0);
+        let written = match is_hole {
+            true => self.stream.skip(bytes.len() as u64).map(|()| bytes.len()),
+            false => self.stream.write(bytes),
+        };
+        self.placed(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
+        let flushed = self.stream.flush();
+        self.placed(flushed)
     }
 }
 
 impl FileSink for LiveFile<'_> {
     fn hole(&mut self, length: u64) -> io::Result<()> {
-        self.stream.skip(length)
+        let skipped = self.stream.skip(length);
+        self.placed(skipped)
     }
 
     fn finish(self: Box<Self>) -> Result<u64> {

@@ -18,7 +18,7 @@ pub(super) fn is_held(tree: &dyn Tree, files: &[TreePathBuf]) -> Option<bool> {
 /// long as this is held.
 #[derive(Debug, Default)]
 pub struct Stopped {
-    locks: Vec<LockFile>,
+    locks: Vec<(Place, LockFile)>,
 }
 
 impl Stopped {
@@ -31,7 +31,7 @@ impl Stopped {
         for file in files {
             let Some((root, inner)) = tree.live(file.as_path()) else { break };
             match LockFile::take(root, inner.as_path().as_bytes()) {
-                Ok(lock) => self.locks.extend(lock),
+                Ok(lock) => self.locks.extend(lock.map(|lock| (tree.place(file.as_path()), lock))),
                 Err(busy) if busy.kind() == std::io::ErrorKind::WouldBlock => {
                     let held = tree.place(file.as_path());
                     return Err(Error::refused(format!("a daemon is running: it holds {held}"))
@@ -52,8 +52,8 @@ impl Stopped {
     /// # Errors
     /// What the operating system says.
     pub fn release(self) -> Result<()> {
-        for lock in &self.locks {
-            lock.spoil_if_replaced().map_err(|error| Error::io(Place::default(), error))?;
+        for (place, lock) in &self.locks {
+            lock.spoil_if_replaced().map_err(|error| Error::io(place.clone(), error))?;
         }
         Ok(())
     }
