@@ -53,6 +53,8 @@ pub(super) struct Verb {
     pub(super) in_steps: bool,
     /// Whether it cannot be done twice.
     pub(super) once: bool,
+    /// What is told of the time in between alone: what is named comes before what it names.
+    pub(super) meanwhile: &'static [&'static str],
 }
 
 const MIGRATE: Verb = Verb {
@@ -63,9 +65,10 @@ const MIGRATE: Verb = Verb {
     sources: &["docker/image", "docker/overlay2"],
     in_steps: false,
     once: false,
+    meanwhile: &[],
 };
 
-pub(super) static VERBS: [Verb; 11] = [
+pub(super) static VERBS: [Verb; 12] = [
     MIGRATE,
     Verb {
         words: "migrate AT/docker --to containerd -q --jobs 2 --switch --daemon-config AT/daemon.json",
@@ -97,12 +100,14 @@ pub(super) static VERBS: [Verb; 11] = [
         words: "volumes import --root AT/docker AT/volume.tar new-one",
         sources: &["volume.tar", "docker/image", "docker/overlay2"],
         once: true,
+        meanwhile: &["volume-without-folder"],
         ..MIGRATE
     },
     Verb {
         words: "commit --root AT/docker changed made:1 --force",
         sources: &["docker/containerd"],
         once: true,
+        meanwhile: &["name-without-image", "passed-over"],
         ..MIGRATE
     },
     Verb {
@@ -119,6 +124,7 @@ pub(super) static VERBS: [Verb; 11] = [
         in_steps: true,
         ..MIGRATE
     },
+    Verb { damage: without_names, words: "repair AT/docker", sources: &[], ..MIGRATE },
     Verb {
         damage: without_short_names,
         before: &["repair AT/docker"],
@@ -139,7 +145,10 @@ pub(super) static VERBS: [Verb; 11] = [
 
 fn without_short_names(root: &Path) {
     fs::remove_dir_all(root.join("overlay2/l")).expect("the recorded root has it");
-    fs::remove_file(root.join("image/overlay2/repositories.json")).expect("and this");
+}
+
+fn without_names(root: &Path) {
+    fs::remove_file(root.join("image/overlay2/repositories.json")).expect("it has this");
 }
 
 impl Verb {
@@ -150,9 +159,9 @@ impl Verb {
             rows.map(|row| keys.iter().map(|key| self.told(row, key)).collect::<String>()).collect()
         };
         match words.split(' ').next() {
-            Some("images") => rows(told, &["store", "hidden", "names", "id"]),
-            Some("ps") => rows(told, &["store", "hidden", "name", "id", "image_id", "state"]),
-            Some("volumes") => rows(told, &["name", "hidden", "used_by", "labels"]),
+            Some("images") => rows(told, &["store", "names", "id"]),
+            Some("ps") => rows(told, &["store", "name", "id", "image_id", "state"]),
+            Some("volumes") => rows(told, &["name", "used_by", "labels"]),
             _ => {
                 let harm: Value = told["findings"]
                     .as_array()
@@ -161,17 +170,24 @@ impl Verb {
                     .filter(|finding| finding["severity"] != "untidy")
                     .cloned()
                     .collect();
-                let mut lines =
-                    rows(&told["starts"], &["store", "hidden", "kind", "names", "id", "becomes"]);
+                let mut lines = rows(&told["starts"], &["store", "kind", "names", "id", "becomes"]);
                 lines.extend(rows(&harm, &["severity", "code", "place"]));
                 lines
             }
         }
     }
 
-    /// An image of a container has the time it was made in it.
+    /// What is hidden follows from the stores and the daemon's configuration. An image of a container has the
+    /// time it was made in it.
     fn told(&self, row: &Value, key: &str) -> String {
         let is_new = self.words.starts_with("commit") && row["names"].to_string().contains("made");
-        if key == "id" && is_new { "its ID ".to_owned() } else { format!("{} ", row[key]) }
+        match key {
+            "id" if is_new => "its ID ".to_owned(),
+            "used_by" => {
+                let users = row[key].as_array().into_iter().flatten();
+                users.map(|user| format!("{} ", user["name"])).collect()
+            }
+            _ => format!("{} ", row[key]),
+        }
     }
 }
