@@ -52,8 +52,10 @@ impl Compare<'_> {
         for (dir, _) in self.dirs.inside_out() {
             let at = self.at(dir);
             let listed = self.tree.names(at.as_path());
-            // What became of a folder that gave way meanwhile is told of the folder.
-            let Some(names) = optional(listed)? else { continue };
+            // Without the layer's own folder there is nothing to compare; of one that gave way meanwhile it is
+            // told.
+            let names = if dir.is_root() { Some(listed?) } else { optional(listed)? };
+            let Some(names) = names else { continue };
             for path in names.iter().filter_map(|name| dir.child(name)) {
                 let path = path.as_path();
                 if !self.dirs.contains(path) && !self.seen.contains(&hash(path)) {
