@@ -177,7 +177,11 @@ impl Stack {
         fs::create_dir_all(folder.join("diff/srv"))?;
         fs::write(folder.join("diff/srv/text"), text)?;
         fs::write(folder.join("committed"), "")?;
-        let link = cache_id[..26].to_ascii_uppercase();
+        // Base 32 has the digits of base 16 that are letters, and ten more.
+        let letter = |digit: u8| {
+            char::from(if digit.is_ascii_digit() { digit - b'0' + b'G' } else { digit })
+        };
+        let link: String = cache_id.bytes().take(26).map(letter).collect::<String>().to_uppercase();
         fs::write(folder.join("link"), &link)?;
         if !self.links.is_empty() {
             let lower: Vec<_> = self.links.iter().map(|link| format!("l/{link}")).collect();
