@@ -286,9 +286,13 @@ struct LiveFile<'a> {
 const HOLE: usize = 4096;
 
 impl LiveFile<'_> {
-    /// Whoever writes may know no more than that something is written.
+    /// Whoever writes may know no more than that something is written, and writes again what a signal
+    /// interrupted.
     fn placed<T>(&self, answer: io::Result<T>) -> io::Result<T> {
-        self.sink.io(self.path.as_path(), answer).map_err(io::Error::from)
+        match answer {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            answer => self.sink.io(self.path.as_path(), answer).map_err(io::Error::from),
+        }
     }
 }
 

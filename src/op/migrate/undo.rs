@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::containers::data_root;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::format::oci::Platform;
 use crate::op::host::{self, DataRoot, Known, Stopped};
 use crate::store::Source;
@@ -90,7 +90,7 @@ fn holds(source: &dyn Source, id: &str) -> Result<bool> {
         None => Ok(false),
     });
     match found {
-        Err(error) if error.is_missing() || error.io_kind().is_none() => Ok(false),
+        Err(error) if error.kind() != ErrorKind::Io => Ok(false),
         answer => answer,
     }
 }

@@ -63,10 +63,9 @@ pub(super) fn mends(tree: &dyn Tree) -> Result<Vec<Mend>> {
     for file in dockerd_locks(tree)? {
         let mut audit = Audit::default();
         let is_broken = one(tree, file.as_path(), &mut audit) == Some(false);
-        let finding = audit.findings.pop().filter(|_| is_broken);
+        let Some(finding) = audit.findings.pop().filter(|_| is_broken) else { continue };
         // One that is too large, or cannot be read at all, stays what it is.
         let Ok(bytes) = read_within(tree, file.as_path(), LARGEST) else { continue };
-        let Some(finding) = finding else { continue };
         let saved = salvage(&bytes, &|_, _| None);
         let Ok(new) = bbolt::write(&saved.root, &saved.options) else { continue };
         let how = match saved.lost.len() {

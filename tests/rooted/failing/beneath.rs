@@ -3,13 +3,13 @@
 //! What was written is in the cache then, and that it is lost is told by the next sync at the earliest.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::scene::{MEMORY, Scene, ends_well, run};
+use super::scene::{MEMORY, Scene, copy, ends_well, run};
 use super::verbs::VERBS;
 use crate::disk::{Call, Cue, Disk, Failure};
 use crate::ext4::{self, Mounted};
@@ -83,12 +83,6 @@ impl Ext4 {
         let told = |what| format!("{}: {what}; it said: {}", scene.verb.words, err(&ended));
         (calls, Some(checks.into_iter().filter_map(Result::err).map(told).collect()))
     }
-}
-
-fn copy(from: &Path, to: &Path) {
-    let mut cp = Command::new("cp");
-    cp.args(["-a", "--reflink=auto", "--sparse=always"]).arg(from).arg(to);
-    assert!(cp.status().expect("cp can be started").success());
 }
 
 fn all_hold(verbs: &[usize], moments: usize) {

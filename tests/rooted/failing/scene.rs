@@ -58,11 +58,9 @@ impl Scene {
     }
 
     fn copy(&self) -> TempDir {
-        let copy = TempDir::new_in(MEMORY).expect(WHY);
-        let mut cp = Command::new("cp");
-        cp.args(["-a", "--reflink=auto"]).arg(self.folder.path().join(".")).arg(copy.path());
-        assert!(cp.status().expect("cp can be started").success());
-        copy
+        let to = TempDir::new_in(MEMORY).expect(WHY);
+        copy(&self.folder.path().join("."), to.path());
+        to
     }
 
     /// Runs the verb on a disk that fails; returns what is wrong with what came of it, and nothing if it
@@ -124,6 +122,13 @@ impl Scene {
             code => Err(format!("the next run ended with {code:?}: {}", err(&next))),
         }
     }
+}
+
+/// Copies with all that belongs to files; holes stay holes.
+pub(super) fn copy(from: &Path, to: &Path) {
+    let mut cp = Command::new("cp");
+    cp.args(["-a", "--reflink=auto", "--sparse=always"]).arg(from).arg(to);
+    assert!(cp.status().expect("cp can be started").success());
 }
 
 /// Runs the command; `AT` in its words is where the root lies.

@@ -6,7 +6,7 @@ use std::fmt;
 use super::planner::{Planner, counted};
 use super::{Stay, names::label};
 use crate::digest::{ChainId, ConfigId, Digest};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::{Container, Finding, Image, Inventory, PlatformImage, Severity, called};
 use crate::op::transfer::Containers;
 use crate::store::{ContainerStep, LayerStep, Writable};
@@ -81,11 +81,14 @@ enum Reason {
 
 impl Reason {
     /// Returns the finding that it is, unless it is only so.
-    fn finding(&self, what: &str) -> Option<Finding> {
-        let Self::Unread(error) = self else { return None };
-        error.io_kind().filter(|_| !error.is_missing())?;
-        let finding = Finding::of("container-damaged", Severity::DataLost, error);
-        Some(Finding { what: format!("{what}: {}", error.what()), ..finding })
+    fn finding(self, what: &str) -> Option<Finding> {
+        match self {
+            Self::Unread(error) if error.kind() == ErrorKind::Io => {
+                let error = error.within(what);
+                Some(Finding::of("container-damaged", Severity::DataLost, &error))
+            }
+            Self::Unread(_) | Self::Rule(_) => None,
+        }
     }
 }
 
@@ -121,8 +124,9 @@ impl Planner<'_> {
                 }
                 Err(reason) => {
                     let what = format!("container {}", container.name);
+                    let why = reason.to_string();
                     self.plan.findings.extend(reason.finding(&what));
-                    self.plan.stays.push(Stay { what, why: reason.to_string() });
+                    self.plan.stays.push(Stay { what, why });
                 }
             }
         }

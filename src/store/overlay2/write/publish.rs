@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::Writer;
 use crate::digest::ChainId;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::overlay2::layers;
 
 impl Writer {
@@ -49,7 +49,7 @@ impl Writer {
                 Err(Error::io(place, io::Error::other(what))
                     .hint("look after the disk, and run again"))
             }
-            Err(error) if error.io_kind().is_some() && !error.is_missing() => Err(error),
+            Err(error) if error.kind() == ErrorKind::Io => Err(error),
             _ => Ok(()),
         }
     }
