@@ -122,9 +122,10 @@ fn a_container_becomes_a_layout() {
         if sink.tree().stat(path("index.json")).is_ok() {
             return Ok(());
         }
-        // What refers to blobs goes before them.
+        // What refers to blobs goes before them, and for good.
         for name in sink.tree().names(TreePath::ROOT)?.into_iter().rev() {
             sink.remove(TreePath::new(&name).expect("a name"))?;
+            sink.sync()?;
         }
         let target = open::target(StoreKind::Layout, Arc::clone(sink), &host(), WRITING)?;
         put(&committed(&root, StoreKind::Classic)?, &*target)
