@@ -49,30 +49,32 @@ impl Digest {
     /// # Errors
     /// [`BadDigest`] for any other text.
     pub fn from_hex(text: &str) -> Result<Self, BadDigest> {
-        if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        let mut bytes = [0; 32];
+        // The decoder would pass over `0x` before them.
+        if text.len() != 2 * bytes.len() || text.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(BadDigest);
         }
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| BadDigest)?;
+        const_hex::decode_to_slice(text, &mut bytes).map_err(|_| BadDigest)?;
         Ok(Self(bytes))
     }
 
     /// Returns the 64 hex digits alone.
     #[must_use]
     pub fn hex(&self) -> String {
-        hex::encode(self.0)
+        const_hex::encode(self.0)
     }
 
     /// Returns the first 12 hex digits, as Docker shows IDs.
     #[must_use]
     pub fn short(&self) -> String {
-        hex::encode(&self.0[..6])
+        const_hex::encode(&self.0[..6])
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
+        f.write_str("sha256:")?;
+        f.write_str(const_hex::Buffer::<32>::new().format(&self.0))
     }
 }
 
@@ -197,6 +199,7 @@ mod tests {
             format!("sha256:{}", hex.to_uppercase()),
             format!("sha256:{}", &hex[1..]),
             format!("sha256:{hex}0"),
+            format!("sha256:0x{hex}"),
             String::new(),
         ] {
             assert_eq!(bad.parse::<Digest>(), Err(BadDigest), "{bad:?}");

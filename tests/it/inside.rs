@@ -36,7 +36,7 @@ fn told(tree: &dyn Tree, at: TreePath<'_>, metadata: &Metadata) -> Value {
             let mut hash = Sha256::new();
             let mut file = tree.open(at).expect("a file");
             std::io::copy(&mut file, &mut hash).expect("a file can be read");
-            ("f", hex::encode(hash.finalize()))
+            ("f", const_hex::encode(hash.finalize()))
         }
         Kind::Dir => ("d", String::new()),
         Kind::Symlink => ("l", recorded_text(&tree.read_link(at).expect("a link"))),

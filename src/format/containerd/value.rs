@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     fn bytes(hex: &str) -> Vec<u8> {
-        hex::decode(hex).expect("hex")
+        const_hex::decode(hex).expect("hex")
     }
 
     /// Vectors of Go's own `MarshalBinary`.
@@ -155,7 +155,7 @@ mod tests {
             assert_eq!(time(&bytes(hex)), Ok(Timestamp { seconds, nanos }), "{hex}");
         }
         let utc = Timestamp { seconds: 1_704_067_200, nanos: 123_456_789 };
-        assert_eq!(hex::encode(encode_time(utc)), "010000000edd23f780075bcd15ffff");
+        assert_eq!(const_hex::encode(encode_time(utc)), "010000000edd23f780075bcd15ffff");
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
             (-1, "01"),
             (-65, "8101"),
         ] {
-            assert_eq!(hex::encode(encode_varint(number)), hex, "{number}");
+            assert_eq!(const_hex::encode(encode_varint(number)), hex, "{number}");
             assert_eq!(varint(&bytes(hex)), Ok(number), "{number}");
         }
         assert_eq!(varint(&bytes("ffffffffffffffffff01")), Ok(i64::MIN));

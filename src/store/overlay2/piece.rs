@@ -129,7 +129,7 @@ fn check(
             (format!("{found} bytes"), format!("{size}"))
         }
         ((_, found), (_, Some(crc))) if found != crc => {
-            (format!("CRC-64 {}", hex::encode(found)), hex::encode(crc))
+            (format!("CRC-64 {}", const_hex::encode(found)), const_hex::encode(crc))
         }
         _ => return Ok(()),
     };
