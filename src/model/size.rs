@@ -35,14 +35,22 @@ pub fn sizes(inventory: &Inventory) -> Vec<Sizes> {
         users.get(chain_id).copied().unwrap_or(0) > u32::from(counts(image))
     };
     let of = |(image, chain_ids): (&Image, &Vec<ChainId>)| {
-        let parts = image.manifests.iter().map(|m| m.content_size.saturating_add(m.unpacked_size));
-        let total = parts.fold(0u64, u64::saturating_add);
+        let total = image.size();
         let layers = chain_ids.iter().filter(|chain_id| shared(image, chain_id));
         let sizes = layers.filter_map(|chain_id| inventory.layers.get(chain_id)).map(|l| l.size);
         let shared = sizes.fold(0u64, u64::saturating_add);
         Sizes { total, shared, unique: total.saturating_sub(shared) }
     };
     inventory.images.iter().zip(&chains).map(of).collect()
+}
+
+impl Image {
+    /// Returns the size of all of it.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let parts = self.manifests.iter().map(|m| m.content_size.saturating_add(m.unpacked_size));
+        parts.fold(0, u64::saturating_add)
+    }
 }
 
 fn all_chains(image: &Image) -> Vec<ChainId> {

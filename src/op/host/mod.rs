@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::format::oci::Platform;
 use crate::model::next_start::{self, Choice, ClassicStore, Facts, Starter};
-use crate::model::{Container, Finding, Inventory, StoreKind, sizes};
+use crate::model::{Container, Finding, Image, Inventory, StoreKind};
 use crate::store::find::{self, RootFound};
 use crate::store::open::{self as stores, StoreHere};
 use crate::tree::{Sub, Tree, TreePathBuf, optional, path};
@@ -196,8 +196,7 @@ fn facts(
     let prior = prior.filter(|classic| REGISTERED.contains(&classic.driver.as_str()));
     let classic = |store: &StoreHere| {
         let inventory = store.inventory().filter(|_| store.kind == StoreKind::Classic)?;
-        let bytes =
-            sizes(inventory).iter().fold(0, |sum: u64, size| sum.saturating_add(size.total));
+        let bytes = inventory.images.iter().map(Image::size).fold(0, u64::saturating_add);
         let (driver, images) = (store.driver.clone(), inventory.images.len() as u64);
         Some(ClassicStore { driver, images, bytes })
     };

@@ -1,13 +1,13 @@
 //! The layers of a classic store, as its daemon loads them at start.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::layout::Layout;
 use crate::digest::{ChainId, DiffId, Digest};
 use crate::error::{DecodeError, Error, Result};
 use crate::format::docker::layerdb;
 use crate::model::{Finding, Severity};
-use crate::tree::{Tree, many, optional, read_within};
+use crate::tree::{Kind, Tree, many, optional, read_within};
 
 /// One folder of layerdb.
 #[derive(Clone, Debug)]
@@ -18,62 +18,79 @@ pub(super) struct Entry {
     pub(super) cache_id: String,
 }
 
+/// What a daemon would load.
+pub(super) struct Loaded {
+    pub(super) layers: BTreeMap<ChainId, Entry>,
+    /// Those without the record of their tar: they run, and cannot leave the store.
+    pub(super) without_record: BTreeSet<ChainId>,
+    /// What is wrong with the others.
+    pub(super) findings: Vec<Finding>,
+}
+
 /// The files of a folder of layerdb hold one value each.
 pub(super) const VALUE_LIMIT: u64 = 4096;
+
+/// The record of a layer's tar.
+pub(super) const RECORD: &str = "tar-split.json.gz";
 
 /// Returns the layers that a daemon would load, and what is wrong with the others.
 ///
 /// Any file that cannot be read makes the daemon pass over the layer and all that stand on it (moby v28
 /// layer/layer_store.go loadLayer).
-pub(super) fn load(
-    tree: &dyn Tree,
-    layout: &Layout,
-) -> Result<(BTreeMap<ChainId, Entry>, Vec<Finding>)> {
+pub(super) fn load(tree: &dyn Tree, layout: &Layout) -> Result<Loaded> {
     let names = optional(tree.names(layout.layers().as_path()))?.unwrap_or_default();
     let is_layer = |name: &Vec<u8>| Digest::from_hex(std::str::from_utf8(name).ok()?).ok();
     let chain_ids: Vec<_> = names.iter().filter_map(is_layer).map(ChainId).collect();
-    let read = many(&chain_ids, |chain_id| entry(tree, layout, *chain_id));
-    let (mut entries, mut findings) = (HashMap::new(), Vec::new());
-    for (chain_id, entry) in chain_ids.into_iter().zip(read) {
+    // All of a folder at once: it is not looked for again.
+    let read = many(&chain_ids, |id| (entry(tree, layout, *id), has_record(tree, layout, *id)));
+    let (mut layers, mut without_record) = (BTreeMap::new(), BTreeSet::new());
+    let mut findings = Vec::new();
+    for (chain_id, (entry, has_record)) in chain_ids.into_iter().zip(read) {
         match entry {
-            Ok(entry) => _ = entries.insert(chain_id, entry),
+            Ok(entry) => {
+                layers.insert(chain_id, entry);
+                without_record.extend((!has_record).then_some(chain_id));
+            }
             Err(error) => {
                 findings.push(Finding::of("layer-unreadable", Severity::WouldNotLoad, &error));
             }
         }
     }
-    let mut loaded = BTreeMap::new();
-    let mut order: Vec<_> = entries.keys().copied().collect();
-    order.sort_unstable();
-    for chain_id in order {
-        add_with_parents(chain_id, &entries, &mut loaded);
-    }
-    for chain_id in entries.keys().filter(|chain_id| !loaded.contains_key(*chain_id)) {
-        let place = tree.place(layout.layer(*chain_id, "parent").as_path());
-        let error = Error::corrupt(place, "a layer below this one is missing, damaged or above it");
-        findings.push(Finding::of("layer-without-parent", Severity::WouldNotLoad, &error));
-    }
+    let grounded = grounded(&layers);
+    layers.retain(|chain_id, _| {
+        let is_loaded = grounded.contains(chain_id);
+        if !is_loaded {
+            let place = tree.place(layout.layer(*chain_id, "parent").as_path());
+            let what = "a layer below this one is missing, damaged or above it";
+            let error = Error::corrupt(place, what);
+            findings.push(Finding::of("layer-without-parent", Severity::WouldNotLoad, &error));
+        }
+        is_loaded
+    });
+    without_record.retain(|chain_id| grounded.contains(chain_id));
     findings.sort_by(|a, b| a.place.path.cmp(&b.place.path));
-    Ok((loaded, findings))
+    Ok(Loaded { layers, without_record, findings })
 }
 
-/// Moves `chain_id` and the layers below it to `loaded`, if all of them are there and end.
-fn add_with_parents(
-    chain_id: ChainId,
-    entries: &HashMap<ChainId, Entry>,
-    loaded: &mut BTreeMap<ChainId, Entry>,
-) {
-    let mut below = Vec::new();
-    let mut next = Some(chain_id);
-    while let Some(chain_id) = next.filter(|chain_id| !loaded.contains_key(chain_id)) {
-        let Some(entry) = entries.get(&chain_id) else { return };
-        if below.len() > entries.len() {
-            return;
-        }
-        below.push((chain_id, entry));
-        next = entry.parent;
+/// Returns the layers below which all are there, and end.
+fn grounded(entries: &BTreeMap<ChainId, Entry>) -> HashSet<ChainId> {
+    // Each layer is passed once, however many stand on it.
+    let mut known: HashMap<ChainId, bool> = HashMap::with_capacity(entries.len());
+    for chain_id in entries.keys() {
+        let (mut above, mut next) = (Vec::new(), Some(*chain_id));
+        let is_grounded = loop {
+            let Some(chain_id) = next else { break true };
+            if let Some(is_grounded) = known.get(&chain_id) {
+                break *is_grounded;
+            }
+            let entry = entries.get(&chain_id).filter(|_| above.len() <= entries.len());
+            let Some(entry) = entry else { break false };
+            above.push(chain_id);
+            next = entry.parent;
+        };
+        known.extend(above.into_iter().map(|chain_id| (chain_id, is_grounded)));
     }
-    loaded.extend(below.into_iter().map(|(chain_id, entry)| (chain_id, entry.clone())));
+    known.into_iter().filter_map(|(id, is_grounded)| is_grounded.then_some(id)).collect()
 }
 
 /// Returns what the folder of a layer says, if that is the layer it is called by.
@@ -104,4 +121,9 @@ pub(super) fn as_written(tree: &dyn Tree, layout: &Layout, chain_id: ChainId) ->
         None => None,
     };
     Ok(Entry { diff_id, parent, size: u64::try_from(size).unwrap_or(0), cache_id })
+}
+
+fn has_record(tree: &dyn Tree, layout: &Layout, chain_id: ChainId) -> bool {
+    let found = tree.stat(layout.layer(chain_id, RECORD).as_path());
+    found.is_ok_and(|found| found.kind == Kind::File && found.size > 0)
 }

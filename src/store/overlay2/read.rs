@@ -1,6 +1,6 @@
 //! Reading the classic store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::audit::{self, Here};
 use super::images::{self, Images};
-use super::layers::{self, Entry};
+use super::layers::{self, Entry, Loaded};
 use super::layout::Layout;
 use super::mounts::{self, Mount};
 use super::tarball::Tarball;
@@ -33,6 +33,7 @@ pub struct Overlay2 {
     tree: Arc<dyn Tree>,
     layout: Layout,
     layers: BTreeMap<ChainId, Entry>,
+    without_record: BTreeSet<ChainId>,
     inventory: Inventory,
 }
 
@@ -40,6 +41,7 @@ pub struct Overlay2 {
 pub(super) struct Found {
     pub(super) layout: Layout,
     pub(super) layers: BTreeMap<ChainId, Entry>,
+    without_record: BTreeSet<ChainId>,
     pub(super) inventory: Inventory,
 }
 
@@ -55,14 +57,14 @@ impl Overlay2 {
     /// # Errors
     /// Where not even the folders can be read. Damage is in the inventory's findings.
     pub fn open(tree: Arc<dyn Tree>, driver: &str) -> Result<Self> {
-        let Found { layout, layers, inventory } = Self::read(&*tree, driver)?;
-        Ok(Self { tree, layout, layers, inventory })
+        let Found { layout, layers, without_record, inventory } = Self::read(&*tree, driver)?;
+        Ok(Self { tree, layout, layers, without_record, inventory })
     }
 
     /// Reads what [`open`](Self::open) reads, and keeps no hold of the tree.
     pub(super) fn read(tree: &dyn Tree, driver: &str) -> Result<Found> {
         let layout = Layout::new(driver);
-        let (layers, findings) = layers::load(tree, &layout)?;
+        let Loaded { layers, without_record, findings } = layers::load(tree, &layout)?;
         let mut inventory = Inventory::new(StoreKind::Classic, driver);
         inventory.findings = findings;
         let layer = |(id, entry): (&ChainId, &Entry)| {
@@ -71,12 +73,17 @@ impl Overlay2 {
         };
         inventory.layers = layers.iter().map(layer).collect();
         Images { tree, layout: &layout, layers: &layers }.add_to(&mut inventory)?;
-        Ok(Found { layout, layers, inventory })
+        Ok(Found { layout, layers, without_record, inventory })
     }
 
     fn here(&self) -> Here<'_> {
-        let (tree, layout) = (&*self.tree, &self.layout);
-        Here { tree, layout, layers: &self.layers, inventory: &self.inventory }
+        Here {
+            tree: &*self.tree,
+            layout: &self.layout,
+            layers: &self.layers,
+            without_record: &self.without_record,
+            inventory: &self.inventory,
+        }
     }
 
     /// Adds containers, which the data root knows and the store does not.
@@ -194,7 +201,7 @@ struct Content<'a> {
 
 impl LayerContent for Content<'_> {
     fn tar(&self) -> Result<Box<dyn BufRead + Send + '_>> {
-        let record = self.store.layout.layer(self.chain_id, "tar-split.json.gz");
+        let record = self.store.layout.layer(self.chain_id, layers::RECORD);
         let file = self.store.tree.open(record.as_path()).map_err(|error| {
             error
                 .within("the record of the layer's tar")

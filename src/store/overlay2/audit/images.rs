@@ -13,12 +13,17 @@ use crate::tree::{many, optional, read_within};
 const NOTE_LIMIT: u64 = 4096;
 
 impl Auditor<'_> {
+    pub(super) fn list_images(&mut self) -> Result<()> {
+        let contents = self.here.layout.contents();
+        self.configs = self.digests(&contents, "image-stray", "no image can have this name")?;
+        self.audit.count("images", self.configs.len());
+        Ok(())
+    }
+
     pub(super) fn check_images(&mut self) -> Result<()> {
-        let (contents, notes) = (self.here.layout.contents(), self.here.layout.all_metadata());
-        let ids = self.digests(&contents, "image-stray", "no image can have this name")?;
-        self.audit.count("images", ids.len());
+        let notes = self.here.layout.all_metadata();
         let noted = self.digests(&notes, "image-stray", "no image can have this name")?;
-        let there: HashSet<Digest> = ids.into_iter().collect();
+        let there: HashSet<Digest> = self.configs.iter().copied().collect();
         let here = self.here;
         let note = |id: &Digest, key| {
             let file = here.layout.metadata(*id, key);

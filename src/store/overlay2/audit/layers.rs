@@ -1,6 +1,6 @@
 //! `layerdb/sha256`: what each layer needs, and whether anything needs the layer.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use super::{Auditor, HEAL, Here, TIDY};
 use crate::digest::{ChainId, Digest};
@@ -9,25 +9,8 @@ use crate::format::oci::ImageConfig;
 use crate::format::raw::decode;
 use crate::model::Severity;
 use crate::store::overlay2::images;
-use crate::store::overlay2::layers::{Entry, as_written};
-use crate::tree::{Kind, many, optional};
-
-/// Returns the layers that were not loaded and can be read: what a daemon takes at its word.
-pub(super) fn odd(here: &Here<'_>) -> Result<BTreeMap<ChainId, Entry>> {
-    let names = optional(here.tree.names(here.layout.layers().as_path()))?.unwrap_or_default();
-    let id = |name: &Vec<u8>| Digest::from_hex(std::str::from_utf8(name).ok()?).ok();
-    let odd = names.iter().filter_map(id).map(ChainId);
-    let odd = odd.filter(|chain_id| !here.layers.contains_key(chain_id));
-    let read = |chain_id| Some((chain_id, as_written(here.tree, here.layout, chain_id).ok()?));
-    Ok(odd.filter_map(read).collect())
-}
-
-/// Returns whether the record of a layer's tar is there.
-pub(super) fn has_record(here: &Here<'_>, chain_id: ChainId) -> bool {
-    let record = here.layout.layer(chain_id, RECORD);
-    let found = here.tree.stat(record.as_path());
-    found.is_ok_and(|found| found.kind == Kind::File && found.size > 0)
-}
+use crate::store::overlay2::layers::{Entry, RECORD, as_written};
+use crate::tree::{Kind, optional};
 
 /// Returns whether the driver has a folder of a layer's files.
 pub(super) fn has_files(here: &Here<'_>, entry: &Entry) -> bool {
@@ -35,17 +18,21 @@ pub(super) fn has_files(here: &Here<'_>, entry: &Entry) -> bool {
     here.tree.stat(files.as_path()).is_ok_and(|found| found.kind == Kind::Dir)
 }
 
-const RECORD: &str = "tar-split.json.gz";
-
 impl Auditor<'_> {
+    /// Reads the layers that were not loaded, as far as they can be read: what a daemon takes at its word.
+    pub(super) fn read_odd_layers(&mut self) -> Result<()> {
+        let (here, folder) = (self.here, self.here.layout.layers());
+        let all = self.digests(&folder, "layer-stray", "no layer can have this name")?;
+        let odd = all.into_iter().map(ChainId).filter(|id| !here.layers.contains_key(id));
+        let read = |id| Some((id, as_written(here.tree, here.layout, id).ok()?));
+        self.odd_layers = odd.filter_map(read).collect();
+        Ok(())
+    }
+
     pub(super) fn check_layers(&mut self) -> Result<()> {
-        let folder = self.here.layout.layers();
-        self.digests(&folder, "layer-stray", "no layer can have this name")?;
-        let (here, layers) = (self.here, self.here.layers);
-        self.audit.count("layers", layers.len());
-        let ids: Vec<_> = layers.keys().copied().collect();
-        let has_record = many(&ids, |chain_id| has_record(&here, *chain_id));
-        for (chain_id, _) in ids.iter().zip(has_record).filter(|(_, has_record)| !has_record) {
+        let here = self.here;
+        self.audit.count("layers", here.layers.len());
+        for chain_id in here.without_record {
             // Such images still run; `docker save` and `docker push` fail.
             let what = format!("layer {}: the record of its tar is gone", chain_id.0.short());
             let record = here.layout.layer(*chain_id, RECORD);
@@ -84,11 +71,8 @@ impl Auditor<'_> {
         let manifests = self.here.inventory.images.iter().flat_map(|image| &image.manifests);
         let mut tops: HashSet<ChainId> = manifests.flat_map(|one| one.chain()).collect();
         let known: HashSet<Digest> = self.here.inventory.images.iter().map(|i| i.id).collect();
-        let names = self.here.tree.names(self.here.layout.contents().as_path());
-        let id = |name: &Vec<u8>| Digest::from_hex(std::str::from_utf8(name).ok()?).ok();
-        let ids = names.unwrap_or_default();
-        for id in ids.iter().filter_map(id).filter(|id| !known.contains(id)) {
-            let bytes = images::config(self.here.tree, self.here.layout, id);
+        for id in self.configs.iter().filter(|id| !known.contains(*id)) {
+            let bytes = images::config(self.here.tree, self.here.layout, *id);
             let config = bytes.ok().and_then(|bytes| decode::<ImageConfig>(&bytes).ok());
             let diff_ids = config.and_then(|config| config.diff_ids().ok());
             tops.extend(ChainId::chain(&diff_ids.unwrap_or_default()));

@@ -20,7 +20,7 @@ mod registry;
 mod starts;
 mod unused;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::DRIVER;
 use super::layers::Entry;
@@ -46,6 +46,7 @@ pub(super) struct Here<'a> {
     pub(super) tree: &'a dyn Tree,
     pub(super) layout: &'a Layout,
     pub(super) layers: &'a BTreeMap<ChainId, Entry>,
+    pub(super) without_record: &'a BTreeSet<ChainId>,
     pub(super) inventory: &'a Inventory,
 }
 
@@ -53,6 +54,8 @@ pub(super) struct Here<'a> {
 struct Auditor<'a> {
     here: Here<'a>,
     audit: Audit,
+    /// The configs in imagedb, loaded or not.
+    configs: Vec<Digest>,
     /// Layers that cannot be believed, as far as they can be read: a daemon believes them.
     odd_layers: BTreeMap<ChainId, Entry>,
     mounts: Vec<MountHere>,
@@ -82,11 +85,14 @@ pub(super) fn audit(here: &Here<'_>) -> Result<Audit> {
     let mut auditor = Auditor {
         here: *here,
         audit: Audit { findings: here.inventory.findings.clone(), ..Audit::default() },
-        odd_layers: layers::odd(here)?,
+        configs: Vec::new(),
+        odd_layers: BTreeMap::new(),
         mounts: Vec::new(),
         builds: builds::read(here.tree),
         flaws: Flaws::default(),
     };
+    auditor.list_images()?;
+    auditor.read_odd_layers()?;
     auditor.check_mounts()?;
     auditor.check_layers()?;
     if here.inventory.driver == DRIVER {
@@ -105,7 +111,7 @@ pub(super) fn pieces(here: &Here<'_>) -> Vec<Piece> {
     }
     let layers: Vec<_> = here.layers.iter().collect();
     let is_whole = many(&layers, |(chain_id, entry)| {
-        layers::has_record(here, **chain_id) && layers::has_files(here, entry)
+        !here.without_record.contains(chain_id) && layers::has_files(here, entry)
     });
     let layers = layers.into_iter().zip(is_whole).filter(|(_, is_whole)| *is_whole);
     let piece = |(chain_id, entry): (&ChainId, &Entry)| Piece::Layer {

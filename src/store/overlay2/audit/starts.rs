@@ -72,28 +72,23 @@ impl Auditor<'_> {
     }
 
     fn images(&self) -> Vec<Start> {
-        let known: HashMap<Digest, &Image> =
-            self.here.inventory.images.iter().map(|image| (image.id, image)).collect();
-        let mut starts: Vec<_> = known.values().map(|image| self.image(image)).collect();
-        let files = self.here.tree.names(self.here.layout.contents().as_path());
-        let names = self.names().unwrap_or_default();
-        let id = |name: &Vec<u8>| Digest::from_hex(std::str::from_utf8(name).ok()?).ok();
-        let files = files.unwrap_or_default();
-        let mut there: HashSet<Digest> = files.iter().filter_map(id).collect();
-        there.retain(|id| !known.contains_key(id));
-        for id in there {
-            let fails = self.why_not(id);
-            let names = names.get(&id).cloned().unwrap_or_default();
+        let images = &self.here.inventory.images;
+        let known: HashSet<Digest> = images.iter().map(|image| image.id).collect();
+        let mut starts: Vec<_> = images.iter().map(|image| self.image(image)).collect();
+        let mut names = self.names().unwrap_or_default();
+        for id in &self.configs {
+            let names = names.remove(id).unwrap_or_default();
+            if known.contains(id) {
+                continue;
+            }
+            let fails = self.why_not(*id);
             let (id, silently) = (id.to_string(), fails.is_some());
             starts.push(Start { container: false, id, names, fails, silently });
         }
         for (id, names) in names {
-            let is_there = known.contains_key(&id) || files.contains(&id.hex().into_bytes());
-            if !is_there {
-                let fails = Some("its config is not there".to_owned());
-                let id = id.to_string();
-                starts.push(Start { container: false, id, names, fails, silently: true });
-            }
+            let fails = Some("its config is not there".to_owned());
+            let id = id.to_string();
+            starts.push(Start { container: false, id, names, fails, silently: true });
         }
         starts.sort_by(|a, b| a.id.cmp(&b.id));
         starts
@@ -118,6 +113,9 @@ impl Auditor<'_> {
 
     /// Returns what is wrong with `top` or a layer below it, so that none above can be mounted.
     fn broken_below(&self, top: Option<ChainId>) -> Option<String> {
+        if self.flaws.for_all.is_empty() {
+            return None;
+        }
         let most = self.here.layers.len().saturating_add(self.odd_layers.len());
         let top = self.entry(top?);
         let mut chain = std::iter::successors(top, |entry| self.entry(entry.parent?)).take(most);

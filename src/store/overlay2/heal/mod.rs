@@ -35,7 +35,7 @@ pub fn heals(
     help: &Help<'_>,
 ) -> Result<Mending> {
     let layout = Layout::new(driver);
-    let (entries, _) = layers::load(&**tree, &layout)?;
+    let entries = layers::load(&**tree, &layout)?.layers;
     let store = Store { tree: &**tree, layout: &layout, own, help };
     let entries: Vec<_> = entries.into_iter().collect();
     let sick = many(&entries, |(chain, entry)| store.sickness(*chain, entry));
@@ -93,7 +93,7 @@ impl Store<'_> {
     }
 
     fn record(&self, chain: ChainId) -> TreePathBuf {
-        self.layout.layer(chain, "tar-split.json.gz")
+        self.layout.layer(chain, layers::RECORD)
     }
 
     fn heal(&self, chain: ChainId, entry: &Entry, sick: Sickness, mending: &mut Mending) {

@@ -12,7 +12,7 @@ use crate::format::docker::layerdb;
 use crate::format::tar_split::Entries;
 use crate::store::blob::Verified;
 use crate::store::mend::{Change, CopyOf, FolderOf};
-use crate::store::overlay2::layers::{Entry, VALUE_LIMIT};
+use crate::store::overlay2::layers::{Entry, RECORD, VALUE_LIMIT};
 use crate::store::overlay2::tarball::Tarball;
 use crate::tree::{Attributes, Kind, Snapshots, TreePath, TreePathBuf, optional, walk};
 
@@ -122,7 +122,7 @@ impl Mender<'_> {
         };
         self.entries.insert(chain_id, entry);
         if !is_there {
-            let record = self.layout.layer(chain_id, "tar-split.json.gz");
+            let record = self.layout.layer(chain_id, RECORD);
             let what = format!("layer {short} has no record of its tar");
             let missing = "a second run, with the layer's tar elsewhere: name a root, layout or archive \
                            that has it with --from; until then the image runs and cannot be pushed";
@@ -209,7 +209,7 @@ impl Mender<'_> {
 
     /// Returns whether a folder has the files of a layer: whether its tar can be made of them.
     fn holds(&self, chain_id: ChainId, diff_id: DiffId, cache_id: &str) -> bool {
-        let record = self.layout.layer(chain_id, "tar-split.json.gz");
+        let record = self.layout.layer(chain_id, RECORD);
         let (Ok(file), Some(files)) =
             (self.tree.open(record.as_path()), self.layout.files(cache_id))
         else {

@@ -12,6 +12,7 @@ use crate::error::{Error, Result, from_io};
 use crate::format::overlay::Mark;
 use crate::format::tar::{self, Watch};
 use crate::format::tar_split::{self, Apart, Summary};
+use crate::store::overlay2::layers::RECORD;
 use crate::store::put::Metered;
 use crate::store::unpack::{Rules, Same, Unpacker};
 use crate::store::{LayerContent, LayerStep, Progress};
@@ -102,7 +103,7 @@ impl Writer {
             let watch = watch.take().unwrap_or(&mut nobody);
             let summary = self.take_apart(from, unfinished.as_path(), &apart, watch)?;
             if summary.replaced.is_empty() {
-                let place = child(record.entry, "tar-split.json.gz");
+                let place = child(record.entry, RECORD);
                 self.sink.remove(place.as_path())?;
                 return self.sink.rename(unfinished.as_path(), place.as_path());
             }

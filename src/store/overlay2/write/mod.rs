@@ -80,7 +80,7 @@ impl Writer {
     /// # Errors
     /// A store whose folders or names cannot be read is not written to.
     pub fn open(sink: Arc<dyn Sink>, driver: &str, writing: Writing) -> Result<Self> {
-        let Found { layout, layers, inventory } = Overlay2::read(sink.tree(), driver)?;
+        let Found { layout, layers, inventory, .. } = Overlay2::read(sink.tree(), driver)?;
         // A root that is yet to be made will be root's.
         let root = optional(sink.tree().stat(TreePath::ROOT))?;
         let writer = Self {
