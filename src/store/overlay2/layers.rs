@@ -1,10 +1,11 @@
 //! The layers of a classic store, as its daemon loads them at start.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 
 use super::layout::Layout;
 use crate::digest::{ChainId, DiffId, Digest};
-use crate::error::{DecodeError, Error, Result};
+use crate::error::{DecodeError, Error, ErrorKind, Result};
 use crate::format::docker::layerdb;
 use crate::model::{Finding, Severity};
 use crate::tree::{Tree, many, optional, read_within};
@@ -74,6 +75,36 @@ fn add_with_parents(
         next = entry.parent;
     }
     loaded.extend(below.into_iter().map(|(chain_id, entry)| (chain_id, entry.clone())));
+}
+
+/// Returns why `chain_id` is not among the layers that were `loaded`: it or one below it is missing, damaged,
+/// or could not be read then, which is an error of the disk though it can be read by now.
+pub(super) fn why_not_loaded(
+    tree: &dyn Tree,
+    layout: &Layout,
+    loaded: &BTreeMap<ChainId, Entry>,
+    chain_id: ChainId,
+) -> Error {
+    let (mut last, mut next) = (chain_id, Some(chain_id));
+    // Chain IDs are digests of those below, so that this ends.
+    while let Some(chain_id) = next.filter(|chain_id| !loaded.contains_key(chain_id)) {
+        match entry(tree, layout, chain_id) {
+            Ok(entry) => (last, next) = (chain_id, entry.parent),
+            Err(error) if error.kind() == ErrorKind::Io => return error,
+            Err(_) => {
+                let place = tree.place(layout.layer(chain_id, "cache-id").as_path());
+                return Error::missing(place, format!("no layer {chain_id}"));
+            }
+        }
+    }
+    readable_now(tree, layout, last)
+}
+
+/// Returns what is wrong with a disk that gives a layer now, and did not before.
+pub(super) fn readable_now(tree: &dyn Tree, layout: &Layout, chain_id: ChainId) -> Error {
+    let place = tree.place(layout.entry(chain_id).as_path());
+    let what = "the layer can be read now, and could not before";
+    Error::io(place, io::Error::other(what)).hint("look after the disk, and run again")
 }
 
 /// Returns what the folder of a layer says, if that is the layer it is called by.

@@ -1,6 +1,7 @@
 //! Containers between the stores of one data root.
 
 mod crash;
+mod undone;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
