@@ -1,6 +1,7 @@
 //! Containers between the stores of one data root.
 
 mod crash;
+mod target_fails;
 mod undone;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -116,7 +117,7 @@ pub(crate) fn source(root: &Arc<dyn Tree>, kind: StoreKind) -> Result<Box<dyn So
 }
 
 /// Moves everything of `from` to the other store of the root that `sink` is, as far as that goes.
-fn migrate(
+pub(crate) fn migrate(
     from: &dyn Source,
     sink: &Arc<dyn Sink>,
     containers: &Containers,
