@@ -106,11 +106,13 @@ struct Inner {
     what: String,
     hint: Option<String>,
     source: Option<io::Error>,
+    is_of_target: bool,
 }
 
 impl Error {
     fn build(kind: ErrorKind, place: Option<Place>, what: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, place, what: what.into(), hint: None, source: None }))
+        let (what, hint, source) = (what.into(), None, None);
+        Self(Box::new(Inner { kind, place, what, hint, source, is_of_target: false }))
     }
 
     /// An answer of the operating system about `place`.
@@ -157,6 +159,19 @@ impl Error {
     pub fn within(mut self, context: impl fmt::Display) -> Self {
         self.0.what = format!("{context}: {}", self.0.what);
         self
+    }
+
+    /// Returns this error as one of a target that fails: what is read meanwhile may be sound.
+    #[must_use]
+    pub fn of_target(mut self) -> Self {
+        self.0.is_of_target = true;
+        self
+    }
+
+    /// Returns whether it is of a target that fails.
+    #[must_use]
+    pub fn is_of_target(&self) -> bool {
+        self.0.is_of_target
     }
 
     /// Returns what sort of trouble this is.

@@ -5,6 +5,7 @@
 
 mod clone;
 mod dir;
+mod failed;
 mod folders;
 mod lock;
 mod mount;
@@ -15,6 +16,7 @@ mod user;
 mod xattr;
 
 pub use clone::{copy_data, reflink};
+pub use failed::has_failed;
 pub use lock::{LockFile, is_held};
 pub use mount::{mount_bind, mount_overlay};
 pub use root::{

@@ -45,7 +45,14 @@ impl<R: BufRead> Verified<R> {
 
 impl<R: BufRead> BufRead for Verified<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let bytes = self.from.fill_buf()?;
+        // A disk does not say which file it could not read; whoever writes meanwhile would take it for his.
+        let placed = |error: io::Error| match error.raw_os_error() {
+            Some(_) if error.kind() != io::ErrorKind::Interrupted => {
+                io::Error::from(Error::io(self.place.clone(), error))
+            }
+            _ => error,
+        };
+        let bytes = self.from.fill_buf().map_err(placed)?;
         self.hash.update(bytes.get(self.hashed..).unwrap_or_default());
         self.hashed = bytes.len();
         if self.hashed == 0 {

@@ -49,7 +49,10 @@ pub(crate) fn of_source(error: Error) -> Result<Error> {
     use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let stops =
         [StorageFull, QuotaExceeded, ReadOnlyFilesystem, PermissionDenied].map(Option::Some);
-    if error.kind() == ErrorKind::Refused || stops.contains(&error.io_kind()) {
+    if error.is_of_target()
+        || error.kind() == ErrorKind::Refused
+        || stops.contains(&error.io_kind())
+    {
         return Err(error);
     }
     Ok(error)

@@ -1,5 +1,6 @@
 //! What is of no use in a data root as soon as nobody works on it.
 
+use super::overlay2::left_beside;
 use super::reclaim::Waste;
 use crate::error::Result;
 use crate::tree::{Kind, Tree, TreePathBuf, optional, path};
@@ -35,6 +36,9 @@ pub fn waste(tree: &dyn Tree) -> Result<Vec<Waste>> {
         if optional(tree.stat(staged))?.is_some() {
             add("staging", staged.to_owned(), "a run of tranship that did not end left it");
         }
+    }
+    if let Some(stage) = left_beside(tree)? {
+        add("staging", stage, "a run of tranship that did not end left it");
     }
     for entry in optional(tree.list(path("containers")))?.unwrap_or_default() {
         let folder = path("containers").child(&entry.name);

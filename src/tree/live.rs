@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{
     Attributes, Entry, FileSink, Kind, Metadata, Share, Sink, Special, Time, Tree, TreePath,
-    TreePathBuf, Xattrs, too_large,
+    TreePathBuf, Xattrs, target_error, too_large,
 };
 use crate::error::{Error, Place, Result};
 use crate::os::{self, Root, Stat, Stream};
@@ -16,6 +16,8 @@ use crate::os::{self, Root, Stat, Stream};
 pub struct Live {
     origin: String,
     root: Root,
+    /// Whether it is written to: then all that fails is the target.
+    is_target: bool,
 }
 
 impl Live {
@@ -26,7 +28,7 @@ impl Live {
     pub fn open(path: &Path) -> Result<Self> {
         let origin = crate::error::printable(path.as_os_str().as_encoded_bytes()).into_owned();
         match Root::open(path) {
-            Ok(root) => Ok(Self { origin, root }),
+            Ok(root) => Ok(Self { origin, root, is_target: false }),
             Err(error) => Err(Error::io(Place::new(origin, ""), error)),
         }
     }
@@ -38,7 +40,10 @@ impl Live {
     }
 
     fn io<T>(&self, path: TreePath<'_>, answer: io::Result<T>) -> Result<T> {
-        answer.map_err(|error| Error::io(self.place(path), error))
+        answer.map_err(|error| match self.is_target {
+            true => target_error(self.place(path), error),
+            false => Error::io(self.place(path), error),
+        })
     }
 }
 
@@ -136,7 +141,7 @@ impl LiveSink {
     /// # Errors
     /// What the operating system says.
     pub fn open(path: &Path) -> Result<Self> {
-        Live::open(path).map(|live| Self { live })
+        Ok(Self { live: Live { is_target: true, ..Live::open(path)? } })
     }
 
     fn io<T>(&self, path: TreePath<'_>, answer: io::Result<T>) -> Result<T> {
@@ -160,7 +165,8 @@ impl LiveSink {
     fn fill(&self, how: Share, mut from: File, to: TreePath<'_>) -> io::Result<bool> {
         let mut file = self.live.root.create(to.as_bytes())?;
         let done = match how {
-            Share::Copy => os::copy_data(&mut from, &mut file).map(|_| true),
+            // Which side failed the kernel does not say. Whoever copies without it will know.
+            Share::Copy => Ok(os::copy_data(&mut from, &mut file).is_ok()),
             _ => os::reflink(&from, &file),
         };
         if !matches!(done, Ok(true)) {
@@ -225,6 +231,7 @@ impl Sink for LiveSink {
         to: TreePath<'_>,
         attributes: &Attributes,
     ) -> Result<bool> {
+        let place = || tree.place(from);
         let Some((root, from)) = tree.live(from) else { return Ok(false) };
         let from = from.as_path().as_bytes();
         if how == Share::Link {
@@ -233,7 +240,7 @@ impl Sink for LiveSink {
                 answer => self.io(to, answer).map(|()| true),
             };
         }
-        let source = self.io(to, root.open_file(from))?;
+        let source = root.open_file(from).map_err(|error| Error::io(place(), error))?;
         if !self.io(to, self.fill(how, source, to))? {
             return Ok(false);
         }

@@ -171,6 +171,13 @@ pub fn read_within(tree: &dyn Tree, file: TreePath<'_>, limit: u64) -> Result<Ve
     Ok(bytes)
 }
 
+/// Returns an answer of the operating system about `place`, which is written to.
+fn target_error(place: Place, error: io::Error) -> Error {
+    let has_failed = os::has_failed(&error);
+    let error = Error::io(place, error);
+    if has_failed { error.of_target() } else { error }
+}
+
 fn too_large(place: Place, limit: u64) -> Error {
     Error::corrupt(place, format!("more than {limit} bytes"))
 }
@@ -245,6 +252,9 @@ pub enum Share {
 }
 
 /// A file being written. Nothing is promised before [`finish`](FileSink::finish).
+///
+/// An error of writing carries an [`Error`] that says where, and whether [the target](Error::of_target) fails:
+/// bytes go through many hands, and who hears of it could not tell it from one of reading.
 pub trait FileSink: Write + Send {
     /// Goes on after `length` bytes that read as zeros, and take no room where there can be holes.
     fn hole(&mut self, length: u64) -> io::Result<()> {
@@ -259,7 +269,8 @@ pub trait FileSink: Write + Send {
 ///
 /// Parent directories must exist. Writing over a name that is taken is an error, but for
 /// [`rename`](Sink::rename), which replaces a file. What was written is durable only after
-/// [`sync`](Sink::sync), and until then may reach the disk in any order.
+/// [`sync`](Sink::sync), and until then may reach the disk in any order. A disk that fails is
+/// an error [of the target](Error::of_target).
 pub trait Sink: Send + Sync {
     /// Returns what is already there.
     fn tree(&self) -> &dyn Tree;

@@ -108,9 +108,15 @@ impl SubSink {
             made = made.as_path().child(name).unwrap_or_default();
             sink.make_dir(made.as_path(), mode)?;
         }
+        Ok(Self::new(sink, root))
+    }
+
+    /// Returns the part of `sink` below `root`, which must be there before anything is written.
+    #[must_use]
+    pub fn new(sink: Arc<dyn Sink>, root: TreePath<'_>) -> Self {
         let origin = sink.tree().place(root).to_string();
         let tree = View { sink: Arc::clone(&sink), root: root.to_owned(), origin };
-        Ok(Self { sink, root: root.to_owned(), tree })
+        Self { sink, root: root.to_owned(), tree }
     }
 
     fn at(&self, path: TreePath<'_>) -> TreePathBuf {

@@ -30,7 +30,7 @@ pub use exported::is_exported;
 pub use fingerprint::{Fingerprint, of_inventory};
 pub use index::Indexed;
 pub use switch::{Changed, Switched, switch_file};
-pub use undo::{BoundBack, Undo, undo};
+pub use undo::{BoundBack, Undo, undo, undo_in};
 
 /// What to migrate, and how.
 pub struct Request {

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use super::containers::data_root;
+use super::source_of;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::format::oci::Platform;
+use crate::model::StoreKind;
 use crate::op::host::{self, DataRoot, Known, Stopped};
 use crate::store::Source;
 use crate::store::containers::{self as configs, Undone};
-use crate::store::dockerd_locks;
-use crate::tree::Sink as _;
+use crate::store::{dockerd_locks, open};
+use crate::tree::Sink;
 
 /// Where containers are to be bound to their old store again.
 #[derive(Clone, Debug, Default)]
@@ -53,24 +55,24 @@ pub fn undo(undo: &Undo) -> Result<Vec<BoundBack>> {
         })
         .hint("name the one that is meant"));
     };
-    in_root(root)
+    undo_in(root, &data_root(root)?)
 }
 
-fn in_root(root: &DataRoot) -> Result<Vec<BoundBack>> {
-    let sink = data_root(root)?;
+/// Does what [`undo`] does in the data root `root`, which was read through whatever tree it is in, and is
+/// written through `sink`.
+///
+/// # Errors
+/// As [`undo`].
+pub fn undo_in(root: &DataRoot, sink: &dyn Sink) -> Result<Vec<BoundBack>> {
     let tree = sink.tree();
     let mut stopped = Stopped::default().and(tree, &dockerd_locks(tree)?)?;
     for seen in &root.stores {
-        if seen.here.kind == crate::model::StoreKind::Containerd {
+        if seen.here.kind == StoreKind::Containerd {
             stopped = stopped.and(&*seen.here.tree, &seen.here.lock_files)?;
         }
     }
-    let has = |id: &str, driver: &str| {
-        let stores = root.stores.iter().filter(|seen| seen.here.driver == driver);
-        let mut sources = stores.filter_map(|seen| seen.here.source.as_deref());
-        sources.try_fold(false, |has, source| Ok(has || holds(source, id)?))
-    };
-    let undone = configs::undo(&sink, &has)?.ok_or_else(|| {
+    let has = |id: &str, driver: &str| has(root, id, driver);
+    let undone = configs::undo(sink, &has)?.ok_or_else(|| {
         Error::missing(Place::new(root.place.clone(), ""), "no migration of containers is to undo")
             .hint("`tranship migrate --to STORE` moves them")
     })?;
@@ -81,6 +83,31 @@ fn in_root(root: &DataRoot) -> Result<Vec<BoundBack>> {
     };
     Ok(undone.into_iter().map(|undone| BoundBack { name: name(&undone.id), undone }).collect())
 }
+
+/// Returns whether a store of the driver has a container. It is gone only if all that could have it were read:
+/// with the journal goes the only way back.
+fn has(root: &DataRoot, id: &str, driver: &str) -> Result<bool> {
+    let stores: Vec<_> = root.stores.iter().filter(|seen| seen.here.driver == driver).collect();
+    let mut unread = None;
+    for seen in &stores {
+        match source_of(seen).and_then(|source| holds(source, id)) {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(error) => _ = unread.get_or_insert(error.hint(READ_IT)),
+        }
+    }
+    // A data root has its graph drivers itself; a containerd may be anywhere.
+    if stores.is_empty() && driver == open::driver(StoreKind::Containerd) {
+        let place = Place::new(root.place.clone(), "");
+        unread = Some(Error::missing(place, "no containerd store is found").hint(NAME_IT));
+    }
+    let Some(error) = unread else { return Ok(false) };
+    Err(error.within(format_args!("container {id} may still be in its old store")))
+}
+
+const READ_IT: &str = "nothing was changed: undo it again when that store can be read";
+const NAME_IT: &str = "name it: `--containerd-root DIR`; nothing was changed, and if that store is gone for \
+                       good, move `tranship/containers.json` away";
 
 /// Returns whether a store has a container. One whose records are damaged has not; of one that cannot be
 /// read now it is not known.

@@ -1,10 +1,11 @@
 //! The layers of a classic store, as its daemon loads them at start.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io;
 
 use super::layout::Layout;
 use crate::digest::{ChainId, DiffId, Digest};
-use crate::error::{DecodeError, Error, Result};
+use crate::error::{DecodeError, Error, ErrorKind, Result};
 use crate::format::docker::layerdb;
 use crate::model::{Finding, Severity};
 use crate::tree::{Kind, Tree, many, optional, read_within};
@@ -91,6 +92,36 @@ fn grounded(entries: &BTreeMap<ChainId, Entry>) -> HashSet<ChainId> {
         known.extend(above.into_iter().map(|chain_id| (chain_id, is_grounded)));
     }
     known.into_iter().filter_map(|(id, is_grounded)| is_grounded.then_some(id)).collect()
+}
+
+/// Returns why `chain_id` is not among the layers that were `loaded`: it or one below it is missing, damaged,
+/// or could not be read then, which is an error of the disk though it can be read by now.
+pub(super) fn why_not_loaded(
+    tree: &dyn Tree,
+    layout: &Layout,
+    loaded: &BTreeMap<ChainId, Entry>,
+    chain_id: ChainId,
+) -> Error {
+    let (mut last, mut next) = (chain_id, Some(chain_id));
+    // Chain IDs are digests of those below, so that this ends.
+    while let Some(chain_id) = next.filter(|chain_id| !loaded.contains_key(chain_id)) {
+        match entry(tree, layout, chain_id) {
+            Ok(entry) => (last, next) = (chain_id, entry.parent),
+            Err(error) if error.kind() == ErrorKind::Io => return error,
+            Err(_) => {
+                let place = tree.place(layout.layer(chain_id, "cache-id").as_path());
+                return Error::missing(place, format!("no layer {chain_id}"));
+            }
+        }
+    }
+    readable_now(tree, layout, last)
+}
+
+/// Returns what is wrong with a disk that gives a layer now, and did not before.
+pub(super) fn readable_now(tree: &dyn Tree, layout: &Layout, chain_id: ChainId) -> Error {
+    let place = tree.place(layout.entry(chain_id).as_path());
+    let what = "the layer can be read now, and could not before";
+    Error::io(place, io::Error::other(what)).hint("look after the disk, and run again")
 }
 
 /// Returns what the folder of a layer says, if that is the layer it is called by.

@@ -59,6 +59,11 @@ impl Layout {
         joined(&[&["image", self.driver.as_str()], rest].concat())
     }
 
+    /// Returns the folder of all but the layers' files.
+    pub(super) fn records(&self) -> TreePathBuf {
+        self.image(&[])
+    }
+
     pub(super) fn repositories(&self) -> TreePathBuf {
         self.image(&["repositories.json"])
     }

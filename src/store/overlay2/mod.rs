@@ -18,6 +18,7 @@ pub use heal::heals;
 pub use mend::mends;
 pub use read::Overlay2;
 pub use write::Writer;
+pub(super) use write::left_beside;
 
 /// The graph driver: the name of its folders.
 pub const DRIVER: &str = "overlay2";

@@ -120,10 +120,9 @@ impl Source for Overlay2 {
     fn layer(&self, chain_id: ChainId) -> Result<Box<dyn LayerContent + '_>> {
         let folder = self.layout.layer(chain_id, "cache-id");
         let place = || self.tree.place(folder.as_path());
-        let entry = self
-            .layers
-            .get(&chain_id)
-            .ok_or_else(|| Error::missing(place(), format!("no layer {chain_id}")))?;
+        let entry = self.layers.get(&chain_id).ok_or_else(|| {
+            layers::why_not_loaded(&*self.tree, &self.layout, &self.layers, chain_id)
+        })?;
         let files = self.layout.files(&entry.cache_id).ok_or_else(|| {
             let id = &entry.cache_id;
             Error::corrupt(place(), format!("found `{id}`, wanted the name of a folder"))

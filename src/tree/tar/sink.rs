@@ -19,7 +19,7 @@ use super::archive::{Archive, Made, Out, Spool, is_held};
 use super::file;
 use super::nothing::Nothing;
 use crate::error::{Error, Place, Result, from_io};
-use crate::tree::{Attributes, FileSink, Sink, Special, Tree, TreePath, TreePathBuf};
+use crate::tree::{Attributes, FileSink, Sink, Special, Tree, TreePath, TreePathBuf, target_error};
 
 /// What of a file is spooled in memory.
 pub(super) const IN_MEMORY: usize = 1 << 20;
@@ -91,7 +91,18 @@ impl TarSink {
         if error.kind() == io::ErrorKind::Unsupported {
             return Error::unsupported(self.nothing.place(path), error.to_string());
         }
-        from_io(error, || self.nothing.place(path))
+        match error.raw_os_error() {
+            Some(_) => target_error(self.nothing.place(path), error),
+            None => from_io(error, || self.nothing.place(path)),
+        }
+    }
+
+    /// As [`fail`](Self::fail), but for what a signal interrupted, which whoever writes does again.
+    fn placed<T>(&self, path: TreePath<'_>, answer: io::Result<T>) -> io::Result<T> {
+        answer.map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            _ => self.fail(path, error).into(),
+        })
     }
 }
 
@@ -188,7 +199,8 @@ struct SizedFile<'a> {
 
 impl Write for SizedFile<'_> {
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
-        self.sink.archive().go_on(more)
+        let written = self.sink.archive().go_on(more);
+        self.sink.placed(self.path.as_path(), written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -226,7 +238,7 @@ impl Write for TarFile<'_> {
         let Some(spool) = &mut self.spool else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        let written = spool.content.write(more)?;
+        let written = self.sink.placed(self.path.as_path(), spool.content.write(more))?;
         spool.size += written as u64;
         Ok(written)
     }

@@ -3,6 +3,7 @@
 mod crash;
 mod names;
 pub(crate) mod seen;
+mod starts;
 mod target;
 mod written;
 

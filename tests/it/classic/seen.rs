@@ -18,6 +18,9 @@ pub(crate) const NOTES: &str = "image/overlay2/imagedb/metadata/sha256";
 pub(crate) const LAYERS: &str = "image/overlay2/layerdb/sha256";
 pub(crate) const NAMES: &str = "image/overlay2/repositories.json";
 
+/// Where a store is made that is yet to be.
+pub(crate) const STAGE: &str = "tranship/classic";
+
 /// The images that a daemon would list, by their IDs.
 pub(crate) type Seen = BTreeMap<String, Shown>;
 
@@ -164,7 +167,9 @@ fn tar_holds(source: &Overlay2, hex: &str) -> Result<(), String> {
 pub(crate) fn leftovers(tree: &dyn Tree) -> Vec<String> {
     let mut left = Vec::new();
     walk(tree, TreePath::ROOT, &mut |path, entry| {
-        if [&b".tranship"[..], b"write-set"].iter().any(|own| entry.name.starts_with(own)) {
+        let is_own =
+            [&b".tranship"[..], b"write-set"].iter().any(|own| entry.name.starts_with(own));
+        if is_own || path.to_string() == STAGE {
             left.push(path.to_string());
         }
         Ok(true)

@@ -1,6 +1,8 @@
 //! Containers between the stores of one data root.
 
 mod crash;
+mod target_fails;
+mod undone;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -115,7 +117,7 @@ pub(crate) fn source(root: &Arc<dyn Tree>, kind: StoreKind) -> Result<Box<dyn So
 }
 
 /// Moves everything of `from` to the other store of the root that `sink` is, as far as that goes.
-fn migrate(
+pub(crate) fn migrate(
     from: &dyn Source,
     sink: &Arc<dyn Sink>,
     containers: &Containers,

@@ -33,8 +33,13 @@ pub(crate) enum Fault {
     Dies(usize),
     /// From this operation on, nothing can be made or written; all else works.
     Fills(usize),
+    /// This operation alone is not done: the disk fails.
+    Fails(usize),
     Never,
 }
+
+/// What Linux says of a disk that fails.
+const EIO: i32 = 5;
 
 /// A tree in memory that fails as it is told to, and knows what was durable.
 pub(crate) struct FaultSink {
@@ -88,7 +93,7 @@ impl FaultSink {
     /// Returns the number of the operation from which on it fails.
     pub(crate) fn died_at(&self) -> usize {
         match self.fault {
-            Fault::Dies(n) | Fault::Fills(n) => n,
+            Fault::Dies(n) | Fault::Fills(n) | Fault::Fails(n) => n,
             Fault::Never => usize::MAX,
         }
     }
@@ -112,12 +117,16 @@ impl FaultSink {
         let mut state = self.state();
         state.log.push(format!("{verb} {path}"));
         let count = state.log.len();
-        let kind = match self.fault {
-            Fault::Dies(n) if count >= n => io::ErrorKind::BrokenPipe,
-            Fault::Fills(n) if count >= n && makes => io::ErrorKind::StorageFull,
+        let error = match self.fault {
+            Fault::Dies(n) if count >= n => io::ErrorKind::BrokenPipe.into(),
+            Fault::Fills(n) if count >= n && makes => io::ErrorKind::StorageFull.into(),
+            Fault::Fails(n) if count == n => {
+                let error = io::Error::from_raw_os_error(EIO);
+                return Err(Error::io(self.live.place(path), error).of_target());
+            }
             _ => return Ok(()),
         };
-        Err(Error::io(self.live.place(path), kind.into()))
+        Err(Error::io(self.live.place(path), error))
     }
 
     fn ino(&self, path: TreePath<'_>) -> Result<u64> {
@@ -248,7 +257,7 @@ impl Write for FaultFile<'_> {
             self.file.write_all(part)?;
             self.sink.state().since.push(Op::Write { ino: self.ino, bytes: part.to_vec() });
         }
-        died.map(|()| bytes.len()).map_err(|error| error.io_kind().expect("made above").into())
+        died.map(|()| bytes.len()).map_err(io::Error::from)
     }
 
     fn flush(&mut self) -> io::Result<()> {

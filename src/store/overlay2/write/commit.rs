@@ -48,8 +48,10 @@ impl Writer {
         }
         self.publish_containers()?;
         self.sink.sync()?;
-        // The images are there. What could not be cleaned up is no reason to say that they are not.
         let cleaned = self.discard().and_then(|()| self.sink.sync());
+        self.settle()?;
+        // The images are there. What could not be cleaned up is no reason to say that they are not.
+        let cleaned = cleaned.and(self.clear_stage());
         if let (Err(error), Some(first)) = (cleaned, committed.first_mut()) {
             let error = error.hint("the next run removes it");
             first.findings.push(Finding::of("staging-left", Severity::Untidy, &error));

@@ -1,6 +1,7 @@
 //! What is of no use any more: what this run made aside, and what an interrupted one left.
 
 use super::Writer;
+use super::beside::Stands;
 use super::plan::{cache_ids, links};
 use crate::digest::{ChainId, Digest};
 use crate::error::Result;
@@ -8,6 +9,16 @@ use crate::store::overlay2::layout::WRITE_SET;
 use crate::tree::optional;
 
 impl Writer {
+    /// Removes what an interrupted run left; but images that had all come beside come to their place.
+    pub(super) fn tidied(&self) -> Result<()> {
+        self.discard()?;
+        let stands = self.state().stands;
+        if stands == Stands::Between || stands == Stands::Beside && !self.images.is_empty() {
+            self.settle()?;
+        }
+        self.clear_stage()
+    }
+
     /// Removes everything of ours that is not part of the store.
     pub(super) fn discard(&self) -> Result<()> {
         if !self.sink.can_stage() {

@@ -6,7 +6,10 @@
 //! durable. An image is there when its config is; a name of an image that is not there shows nowhere.
 //! So names come before configs, and the configs of all images come in one step: `imagedb/content/sha256`
 //! is exchanged for a folder with them and all others. Names that another image has are moved last.
+//!
+//! A store that is new is made so in a folder of its own, and moved to its place when all that is done.
 
+mod beside;
 mod commit;
 mod container;
 mod content;
@@ -32,12 +35,17 @@ use crate::store::{
     Writing,
 };
 use crate::tree::{Attributes, Sink, Time, TreePath, TreePathBuf, optional, sink_error};
+use beside::Stands;
 use plan::Planned;
 
+pub(in crate::store) use beside::left_beside;
 pub(super) use plan::links;
 
 /// A classic store being written.
 pub struct Writer {
+    /// The data root.
+    root: Arc<dyn Sink>,
+    /// What is written to: the data root, or what a new store is made in.
     sink: Arc<dyn Sink>,
     layout: Layout,
     writing: Writing,
@@ -65,6 +73,7 @@ struct State {
     containers: Vec<(String, Option<ChainId>)>,
     /// Bytes of layers written by this run.
     written: u64,
+    stands: Stands,
 }
 
 impl std::fmt::Debug for Writer {
@@ -80,18 +89,22 @@ impl Writer {
     /// # Errors
     /// A store whose folders or names cannot be read is not written to.
     pub fn open(sink: Arc<dyn Sink>, driver: &str, writing: Writing) -> Result<Self> {
+        let root = sink;
+        let stands = Stands::of(&*root, &Layout::new(driver))?;
+        let sink = stands.sink(&root);
         let Found { layout, layers, inventory, .. } = Overlay2::read(sink.tree(), driver)?;
         // A root that is yet to be made will be root's.
-        let root = optional(sink.tree().stat(TreePath::ROOT))?;
+        let metadata = optional(root.tree().stat(TreePath::ROOT))?;
         let writer = Self {
             layout,
             writing,
             images: inventory.images.iter().map(|image| image.id).collect(),
             inventory,
             layers,
-            owner: root.map_or((0, 0), |root| (root.uid, root.gid)),
+            owner: metadata.map_or((0, 0), |root| (root.uid, root.gid)),
+            root,
             sink,
-            state: Mutex::default(),
+            state: Mutex::new(State { stands, ..State::default() }),
             publishing: Mutex::default(),
         };
         writer.names()?;
@@ -194,7 +207,7 @@ impl Target for Writer {
     }
 
     fn tidy(&self) -> Result<()> {
-        self.discard()
+        self.tidied()
     }
 
     fn commit(&self, images: &[ImageStep], source: &dyn Source) -> Result<Vec<Committed>> {

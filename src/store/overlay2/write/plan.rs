@@ -56,6 +56,7 @@ pub(in crate::store::overlay2) fn links(cache_id: &str) -> impl Iterator<Item = 
 impl Writer {
     /// Makes the folders that layers are put into, and settles what each layer is called.
     pub(super) fn prepare(&self, steps: &[LayerStep]) -> Result<()> {
+        self.take_up()?;
         for (folder, mode) in self.layout.folders() {
             self.make_dir(&folder, mode)?;
         }

@@ -1,12 +1,11 @@
 //! Layers become known to dockerd: from complete to durable to layerdb.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::{Arc, PoisonError};
 
 use super::Writer;
 use crate::digest::ChainId;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::store::overlay2::layers;
 
 impl Writer {
@@ -44,10 +43,7 @@ impl Writer {
         let tree = self.sink.tree();
         match layers::entry(tree, &self.layout, chain_id) {
             Ok(entry) if entry.parent.is_none_or(|parent| self.layers.contains_key(&parent)) => {
-                let place = tree.place(self.layout.entry(chain_id).as_path());
-                let what = "the layer can be read now, and could not before";
-                Err(Error::io(place, io::Error::other(what))
-                    .hint("look after the disk, and run again"))
+                Err(layers::readable_now(tree, &self.layout, chain_id))
             }
             Err(error) if error.kind() == ErrorKind::Io => Err(error),
             _ => Ok(()),
