@@ -373,3 +373,22 @@ fn a_full_disk_changes_nothing() {
         }
     }
 }
+
+/// What was told to have failed is not done later, by a run that is about something else.
+#[test]
+fn what_found_no_room_is_not_gone_on_with() {
+    let work = |sink: &dyn Sink| apply(sink, false).map(drop);
+    let (old, mut failed) = (listing(&tree(), TreePath::ROOT), Vec::new());
+    for n in 1..=operations(&tree(), &work) {
+        let full = FaultSink::new(tree(), Fault::Fills(n));
+        if work(&full).is_err() {
+            let tree = full.after(Cut::Kill);
+            assert_eq!(aside::finish(&tree).expect("there is room again"), [], "{n}");
+            assert_eq!(listing(&tree, TreePath::ROOT), old, "{n}");
+            failed.extend(full.log().into_iter().nth(n - 1));
+        }
+    }
+    let at = |what: &str| failed.iter().filter(|op| op.starts_with(what)).count();
+    assert_eq!(at("create tranship/quarantine/1/journal.new"), 2, "{failed:#?}");
+    assert_eq!(at("link tranship/quarantine/1/old/"), 3, "{failed:#?}");
+}

@@ -5,17 +5,19 @@ use super::print::Print;
 use crate::error::Result;
 use crate::tree::{Sink, Tree, TreePath, optional};
 
-/// Makes the changes of a run, or goes on with them: those whose place is as it was.
-pub(super) fn carry(sink: &dyn Sink, paths: &Paths, journal: &mut Journal) -> Result<()> {
-    // A file gets its second name before it gives way, and that name is durable: then it can be replaced
-    // in one step.
+/// Gives each file that is to be replaced a second name before it gives way, and makes that durable: then it
+/// can be replaced in one step.
+pub(super) fn keep(sink: &dyn Sink, paths: &Paths, journal: &Journal) -> Result<()> {
     let mut linked = false;
     for step in journal.steps() {
         linked |= Moving { sink, paths, step }.keep_file()?;
     }
-    if linked {
-        sink.sync()?;
-    }
+    if linked { sink.sync() } else { Ok(()) }
+}
+
+/// Makes the changes of a run, or goes on with them: those whose place is as it was.
+pub(super) fn carry(sink: &dyn Sink, paths: &Paths, journal: &mut Journal) -> Result<()> {
+    keep(sink, paths, journal)?;
     for step in journal.mends.iter_mut().flat_map(|mend| &mut mend.steps) {
         if step.settle {
             sink.sync()?;

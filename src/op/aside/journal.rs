@@ -296,6 +296,18 @@ pub(super) fn stage(sink: &dyn Sink, paths: &Paths, journal: &Journal) -> Result
     sink.sync()
 }
 
+/// Removes the journal of a run that has changed nothing yet: there was no such run then. That needs no room.
+pub(super) fn withdraw(sink: &dyn Sink, paths: &Paths) -> Result<()> {
+    // What is kept without a journal is nobody's; what lies there now are second names.
+    let olds = paths.olds();
+    for name in optional(sink.tree().names(olds.as_path()))?.unwrap_or_default() {
+        sink.remove(olds.as_path().child(&name).unwrap_or_default().as_path())?;
+    }
+    sink.sync()?;
+    sink.remove(paths.journal().as_path())?;
+    sink.sync()
+}
+
 /// Gives the journal that was staged its name.
 pub(super) fn settle(sink: &dyn Sink, paths: &Paths) -> Result<()> {
     sink.rename(paths.next_journal().as_path(), paths.journal().as_path())?;

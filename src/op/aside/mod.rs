@@ -98,11 +98,7 @@ pub fn apply(
             return Err(error);
         }
     };
-    sink.sync()?;
-    write(sink, &paths, &journal)?;
-    let mut last = journal.clone();
-    last.state = State::after(about.keep);
-    journal::stage(sink, &paths, &last)?;
+    begin(sink, about, &paths, &journal)?;
     progress.phase("putting things in place");
     if let Err(error) = carry::carry(sink, &paths, &mut journal) {
         // If this fails too, the journal says how to go on.
@@ -124,6 +120,20 @@ pub fn apply(
         }
     }
     Ok(ends)
+}
+
+/// Writes all that needs room: the journal, the one that is to follow it, and second names. A run that finds
+/// none is withdrawn, so that what was told to have failed is not done later.
+fn begin(sink: &dyn Sink, about: &About, paths: &Paths, journal: &Journal) -> Result<()> {
+    sink.sync()?;
+    write(sink, paths, journal)?;
+    let mut last = journal.clone();
+    last.state = State::after(about.keep);
+    let staged = journal::stage(sink, paths, &last);
+    staged.and_then(|()| carry::keep(sink, paths, journal)).inspect_err(|_| {
+        // If this fails too, the journal says how to go on.
+        let _ = journal::withdraw(sink, paths).and_then(|()| discard(sink, paths));
+    })
 }
 
 /// Goes on with every run in the tree that `sink` is which was interrupted, whatever it was doing; returns

@@ -86,8 +86,9 @@ impl Ext4 {
 }
 
 fn all_hold(verbs: &[usize], moments: usize) {
-    let (mut wrong, mut runs) = (Vec::new(), 0);
+    let mut wrong = Vec::new();
     for verb in verbs {
+        let mut runs = 0;
         let scene = Scene::of(&VERBS[*verb]);
         let ext4 = Ext4::holding(&scene);
         let cue = |nth| Cue {
@@ -104,9 +105,9 @@ fn all_hold(verbs: &[usize], moments: usize) {
             wrong.extend(found.into_iter().map(|what| format!("write {nth} of {writes}: {what}")));
             runs += 1;
         }
+        assert!(runs > 0, "{}: nothing failed", scene.verb.words);
     }
     assert!(wrong.is_empty(), "{} times:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(runs > 0, "nothing failed");
 }
 
 #[test]
