@@ -4,6 +4,7 @@
 //! ([`Raw`](crate::format::raw::Raw)). Texts are left as found, because one bad digest in an index is
 //! no reason not to read the others.
 
+mod bundle;
 mod config;
 pub mod media_type;
 mod save;
@@ -14,6 +15,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::bundle::root_path;
 pub use self::config::{History, ImageConfig, RootFs};
 pub use self::save::{classic_save_manifest, index_document};
 use crate::digest::BlobId;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::op::host::DataRoot;
 use crate::op::transfer::{Containers, Outcome, Stay, bind};
 use crate::os;
-use crate::tree::{LiveSink, TreePath};
+use crate::tree::LiveSink;
 
 /// Returns an error if containers were named and cannot move, wherever they are.
 pub(super) fn possible(request: &Request) -> Result<()> {
@@ -20,8 +20,8 @@ pub(super) fn possible(request: &Request) -> Result<()> {
 
 /// Notes which containers have processes on this machine: with live-restore they go on without a daemon.
 pub(super) fn note_alive(request: &mut Request, root: &DataRoot) {
-    if root.tree.live(TreePath::ROOT).is_some() {
-        let shims = os::shims();
+    if let Some((live, inner)) = root.tree.live(root.path.as_path()) {
+        let shims = os::shims(&super::place::dir(live, &inner));
         let known = root.containers.iter().map(|container| container.id.clone());
         request.options.alive = known.filter(|id| shims.contains(id)).collect();
     }
