@@ -13,6 +13,7 @@ mod stacked;
 mod sub;
 mod tar;
 mod walk;
+mod wide;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -28,6 +29,7 @@ pub use sub::{Sub, SubSink};
 pub(crate) use tar::member;
 pub use tar::{TarSink, TarTree};
 pub use walk::walk;
+pub use wide::{Visit, walk_wide};
 
 pub use crate::format::time::Timestamp as Time;
 

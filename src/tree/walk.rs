@@ -4,7 +4,7 @@ use super::{Entry, Kind, Tree, TreePath};
 use crate::error::{Error, Result};
 
 /// No real tree is deeper: the kernel's own path limit is 4096 bytes. A crafted one may be endless.
-const DEEPEST: usize = 4096;
+pub(super) const DEEPEST: usize = 4096;
 
 /// Calls `visit` for everything below `dir`, each folder before what it holds, names in byte order.
 ///

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::Result;
 use crate::model::Inventory;
 use crate::store::open::StoreHere;
-use crate::tree::{Entry, Kind, Metadata, Tree, TreePath, TreePathBuf, many, optional, walk};
+use crate::tree::{Entry, Kind, Metadata, Tree, TreePath, TreePathBuf, Visit, optional, walk_wide};
 
 /// How much room a store takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,33 +73,9 @@ impl Count {
             total += metadata.allocated;
             left.extend((metadata.kind == Kind::Dir).then(|| folder.clone()));
         }
-        while !left.is_empty() && !self.is_over() {
-            let parts = many(&left, |folder| self.part(tree, folder.as_path()));
-            left.clear();
-            for part in parts {
-                let (bytes, rest) = part?;
-                total += bytes;
-                left.extend(rest);
-            }
-        }
-        Ok(total)
-    }
-
-    /// Returns the bytes of what is in `folder`, and the folders below it that were not gone into.
-    fn part(&self, tree: &dyn Tree, folder: TreePath<'_>) -> Result<(u64, Vec<TreePathBuf>)> {
-        let (mut bytes, mut entered, mut rest) = (0, 0, Vec::new());
-        let mut visit = |path: TreePath<'_>, entry: &Entry| {
-            bytes += self.one(entry);
-            let is_dir = entry.metadata.kind == Kind::Dir;
-            if is_dir && entered == FOLDERS {
-                rest.push(path.to_owned());
-                return Ok(false);
-            }
-            entered += usize::from(is_dir);
-            Ok(!self.is_over())
-        };
-        walk(tree, folder, &mut visit)?;
-        Ok((bytes, rest))
+        let start = left.into_iter().map(|folder| (folder, ())).collect();
+        let parts = walk_wide(tree, start, || Part { count: self, bytes: 0 })?;
+        Ok(total + parts.iter().map(|part| part.bytes).sum::<u64>())
     }
 
     /// Returns the bytes of what an entry leads to, unless another name of it was counted.
@@ -113,8 +89,18 @@ impl Count {
     }
 }
 
-/// A folder with more folders below it than this is the work of several threads.
-const FOLDERS: usize = 32;
+/// What one thread counts.
+struct Part<'a> {
+    count: &'a Count,
+    bytes: u64,
+}
+
+impl Visit<()> for Part<'_> {
+    fn entry(&mut self, (): &(), _: TreePath<'_>, entry: &Entry) -> Result<Option<()>> {
+        self.bytes += self.count.one(entry);
+        Ok((!self.count.is_over()).then_some(()))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -147,7 +133,7 @@ mod tests {
 
     #[test]
     fn every_file_counts_once_whichever_thread_sees_it() {
-        for folders in [1, FOLDERS, FOLDERS + 1, 40 * FOLDERS] {
+        for folders in [1, 32, 33, 1280] {
             let tree = tree(folders);
             let of_one = bytes(&tree, &["in/0", "in/0/own"]);
             let wanted = bytes(&tree, &["in", "shared"]) + folders as u64 * of_one;
