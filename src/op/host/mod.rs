@@ -3,6 +3,7 @@
 mod bytes;
 mod config;
 mod container;
+mod known;
 mod locks;
 mod named;
 mod open;

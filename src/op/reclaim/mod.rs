@@ -7,7 +7,6 @@
 
 mod apply;
 mod copies;
-mod known;
 mod proof;
 mod room;
 
@@ -237,7 +236,7 @@ impl<'a> Planning<'a> {
             blobs: self.request.blobs && !whole,
             leases: self.request.leases,
             build_cache: self.request.build_cache,
-            known: known::known(self.root, self.request.now)?,
+            known: self.root.known(self.request.now)?,
             ..Wanted::default()
         };
         if whole {
