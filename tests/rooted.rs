@@ -35,6 +35,8 @@ mod random;
 mod reading;
 #[path = "rooted/reclaimed.rs"]
 mod reclaimed;
+#[path = "rooted/usage.rs"]
+mod usage;
 #[path = "rooted/volumes.rs"]
 mod volumes;
 

@@ -10,7 +10,7 @@ use crate::cli::progress::Style;
 use crate::cli::ui::Ui;
 use crate::cli::{
     apply, cat, commit, completions, cp, diff, export, images, import, index, inspect, logs, ls,
-    migrate, mount, ps, recipe, reclaim, repair, run, status, undo, verify, volumes,
+    migrate, mount, ps, recipe, reclaim, repair, run, status, undo, usage, verify, volumes, whois,
 };
 use crate::error::Result;
 
@@ -33,6 +33,8 @@ pub(crate) enum Verb {
     Recipe(recipe::Args),
     Logs(logs::Args),
     Volumes(volumes::Args),
+    Usage(usage::Args),
+    Whois(whois::Args),
     Verify(verify::Args),
     Diff(diff::Args),
     Commit(commit::Args),

@@ -42,8 +42,10 @@ mod status;
 mod take;
 pub mod ui;
 mod undo;
+mod usage;
 mod verify;
 mod volumes;
+mod whois;
 
 use std::ffi::OsString;
 use std::io;
@@ -70,7 +72,7 @@ pub fn main() -> ExitCode {
     }
     match Cli::try_parse_from(args) {
         Ok(cli) => run(&cli, &mut ui, &host::Host).into(),
-        Err(error) => usage(&error, &mut ui),
+        Err(error) => misused(&error, &mut ui),
     }
 }
 
@@ -88,12 +90,12 @@ fn completed(args: &[OsString], ui: &mut Ui<'_>) -> Option<ExitCode> {
     match asked.try_complete(args.iter().cloned(), std::env::current_dir().ok().as_deref()) {
         Ok(true) => Some(Exit::Done.into()),
         Ok(false) => None,
-        Err(error) => Some(usage(&error, ui)),
+        Err(error) => Some(misused(&error, ui)),
     }
 }
 
-/// Shows what clap has to say: help and version on stdout, usage errors on stderr.
-fn usage(error: &clap::Error, ui: &mut Ui<'_>) -> ExitCode {
+/// Shows what clap has to say: help and version on stdout, errors of the command line on stderr.
+fn misused(error: &clap::Error, ui: &mut Ui<'_>) -> ExitCode {
     let text = error.render();
     if error.use_stderr() {
         let plain = if ui.err_is_terminal { text.ansi().to_string() } else { text.to_string() };
@@ -130,7 +132,9 @@ pub(crate) fn run(cli: &Cli, ui: &mut Ui<'_>, ops: &dyn Ops) -> Exit {
         Verb::Apply(args) => apply::run(args, ui, ops),
         Verb::Run(args) => run::run(args, ui, ops),
         Verb::Volumes(args) => volumes::run(args, ui, ops),
+        Verb::Usage(args) => usage::run(args, ui, ops),
         Verb::Verify(args) => verify::run(args, ui, ops),
+        Verb::Whois(args) => whois::run(args, ui, ops),
         Verb::Completions(args) => completions::run(args, ui),
     };
     let flushed = ui.flush();

@@ -16,8 +16,10 @@ use crate::cli::rows::reclaim::Reclaimed;
 use crate::cli::rows::repair::{Repair, RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
+use crate::cli::rows::usage::UsageReport;
 use crate::cli::rows::verify::VerifyReport;
 use crate::cli::rows::volumes::{VolumeRow, VolumesCarried};
+use crate::cli::rows::whois::WhoisReport;
 use crate::cli::rows::{FindingRow, StoreKind};
 use crate::cli::spelled;
 use crate::error::{Error, Place, Result};
@@ -27,6 +29,7 @@ use crate::op::commit::Commit;
 use crate::op::logs::Wanted;
 use crate::op::look::{View, Which};
 use crate::op::recipe::Recipe;
+use crate::op::usage::By;
 use crate::op::volumes::Importing;
 use crate::store::{Form, Progress};
 
@@ -358,6 +361,17 @@ pub struct ReclaimRequest {
     pub dry_run: bool,
 }
 
+/// What to count, and what to tell of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsageRequest {
+    /// Where to look.
+    pub at: Where,
+    /// What lines are put together by.
+    pub by: Option<By>,
+    /// What would be removed; nothing if that is not asked.
+    pub if_removed: Vec<String>,
+}
+
 /// A reclaim that is planned and not begun.
 pub trait Reclaiming: fmt::Debug {
     /// Returns the plan.
@@ -403,6 +417,12 @@ pub trait Ops {
 
     /// Holds all that is at a place against itself, and content against its digests.
     fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifyReport>;
+
+    /// Counts everything.
+    fn usage(&self, request: &UsageRequest, progress: &dyn Progress) -> Result<UsageReport>;
+
+    /// Tells for each of `queries` whose it is, or what is its.
+    fn whois(&self, at: &Where, queries: &[String]) -> Result<WhoisReport>;
 
     /// Writes the files of volumes elsewhere.
     fn export_volumes(

@@ -14,8 +14,10 @@ use crate::cli::rows::migrate::{
 };
 use crate::cli::rows::ps::{ContainerRow, MountRow, PortRow, StateRow};
 use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
+use crate::cli::rows::usage::{AmountRow, GroupRow, LineRow, UsageReport};
 use crate::cli::rows::volumes::{self, UserRow, VolumeRow};
 use crate::format::docker::log::Record;
+use crate::model::Use;
 use crate::store::Form;
 
 pub(crate) fn now() -> Timestamp {
@@ -379,5 +381,71 @@ pub(crate) fn migration() -> Migration {
         ],
         over_threshold: false,
         switched: None,
+    }
+}
+
+/// Returns what a host with both stores takes; with `groups`, by image too.
+pub(crate) fn usage(groups: bool) -> UsageReport {
+    let line = |kind, store: Option<StoreKind>, id: &str, names: &[&str], on_disk: u64| LineRow {
+        root: "/var/lib/docker".into(),
+        kind,
+        store,
+        id: id.into(),
+        role: String::new(),
+        names: names.iter().map(|name| (*name).into()).collect(),
+        on_disk,
+        apparent: on_disk - on_disk / 10,
+        files: 10,
+        hidden: store == Some(StoreKind::Classic),
+        reclaimable: 0,
+        frees_alone: on_disk,
+        proof: None,
+    };
+    let (classic, containerd) = (Some(StoreKind::Classic), Some(StoreKind::Containerd));
+    let (a, b) = (format!("sha256:{:0<64}", "1a7e"), format!("sha256:{:0<64}", "2b"));
+    let mut lines = vec![
+        LineRow {
+            frees_alone: 4096,
+            ..line(Use::Layer, classic, &a, &["tiny/base:1", "team/app:v3"], 2_200_000_000)
+        },
+        LineRow {
+            role: "layer".into(),
+            ..line(Use::Blob, containerd, &b, &["multi/arch:1"], 700_000_000)
+        },
+        LineRow {
+            role: "named".into(),
+            ..line(Use::Volume, None, "db\u{1b}[31m", &["db\u{1b}[31m"], 48_000_000)
+        },
+        line(Use::Logs, None, &"c0ffee".repeat(11)[..64], &["web"], 12_000_000),
+    ];
+    let lost = line(Use::Orphan, classic, "overlay2/lost", &[], 5_000_000);
+    let proof = Some("no layer, no container and no build names it".into());
+    lines.push(LineRow { reclaimable: 5_000_000, proof, ..lost });
+    let group = GroupRow {
+        root: "/var/lib/docker".into(),
+        id: a,
+        names: vec!["tiny/base:1".into()],
+        store: classic,
+        on_disk: 2_200_004_096,
+        apparent: 2_000_000_000,
+        shared: 2_200_000_000,
+        frees_alone: 4096,
+        lines: 2,
+        hidden: true,
+    };
+    let sum = |of: fn(&LineRow) -> u64| lines.iter().map(of).sum();
+    UsageReport {
+        places: vec!["/var/lib/docker".into()],
+        total: AmountRow {
+            on_disk: sum(|line| line.on_disk),
+            apparent: sum(|line| line.apparent),
+            files: sum(|line| line.files),
+        },
+        hidden: sum(|line| if line.hidden { line.on_disk } else { 0 }),
+        reclaimable: sum(|line| line.reclaimable),
+        groups: if groups { vec![group] } else { Vec::new() },
+        lines,
+        removal: None,
+        findings: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::cli::ops::{
     Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
     MigrateRequest, Prepared, RecipeRequest, ReclaimRequest, Reclaiming, RepairRequest, Repairing,
-    See, UndoRequest, VerifyRequest, Volumes, Where,
+    See, UndoRequest, UsageRequest, VerifyRequest, Volumes, Where,
 };
 
 use crate::cli::rows::diff::ChangeRow;
@@ -12,8 +12,10 @@ use crate::cli::rows::reclaim::Reclaimed;
 use crate::cli::rows::repair::{Repair, RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
+use crate::cli::rows::usage::UsageReport;
 use crate::cli::rows::verify::VerifyReport;
 use crate::cli::rows::volumes::{CarriedRow, VolumesCarried};
+use crate::cli::rows::whois::{WhoisReport, WhoseRow};
 use crate::cli::rows::{FindingRow, Severity};
 use crate::error::Error;
 use crate::format::docker::log::Record;
@@ -105,6 +107,16 @@ impl Ops for Sample {
         let mut rows = sample::volumes();
         rows.iter_mut().for_each(|row| row.size = row.size.filter(|_| sizes));
         Ok(Volumes { rows, findings: self.findings() })
+    }
+
+    fn usage(&self, request: &UsageRequest, _: &dyn Progress) -> Result<UsageReport> {
+        Ok(UsageReport { findings: self.findings(), ..sample::usage(request.by.is_some()) })
+    }
+
+    fn whois(&self, _: &Where, queries: &[String]) -> Result<WhoisReport> {
+        let unknown = |query: &String| WhoseRow { query: query.clone(), found: Vec::new() };
+        let whose = queries.iter().map(unknown).collect();
+        Ok(WhoisReport { whose, findings: self.findings() })
     }
 
     fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifyReport> {
@@ -218,6 +230,8 @@ fn every_verb_speaks_json_on_stdout_and_nothing_else() {
         "volumes --json",
         "verify --json",
         "verify a b --quick --json",
+        "usage --json",
+        "usage a b --by image --json",
         "volumes export db -o x.tar --json",
         "volumes import x db --root y -n --json",
     ] {

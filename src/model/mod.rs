@@ -4,6 +4,7 @@ mod container;
 mod finding;
 mod image;
 mod inventory;
+mod ledger;
 pub mod next_start;
 mod size;
 mod volume;
@@ -12,6 +13,7 @@ pub use container::{Container, called};
 pub use finding::{Finding, Severity};
 pub use image::{Image, Name, PlatformImage, Role};
 pub use inventory::{Inventory, Layer, LayerBlob};
+pub use ledger::{Holder, Thing, Use};
 pub use size::{Sizes, sizes};
 pub use volume::{Mount, Volume};
 

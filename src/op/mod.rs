@@ -12,5 +12,6 @@ pub mod reclaim;
 pub mod repair;
 pub mod transfer;
 pub mod undo;
+pub mod usage;
 pub mod verify;
 pub mod volumes;

@@ -24,4 +24,4 @@ pub use root::{
 };
 pub use shims::shims;
 pub use stream::Stream;
-pub use user::ordinary_user;
+pub use user::{host_name, ordinary_user};

@@ -49,6 +49,14 @@ fn folder(container: &Container) -> TreePathBuf {
     path("containers").join(folder.as_path())
 }
 
+/// Returns whether what is called `name` in the folder of the container `id` is a log of it.
+pub(super) fn is_log(id: &str, name: &[u8]) -> bool {
+    let (folder, _) = LOCAL.split_once('/').unwrap_or((LOCAL, ""));
+    let own = format!("{id}-json.log");
+    let is_of = |base: &str| name.strip_prefix(base.as_bytes()).and_then(age).is_some();
+    name == folder.as_bytes() || is_of(&own) || is_of(CACHED)
+}
+
 /// Returns the driver that the container logs with, if its configuration can be read.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 mod audit;
 pub mod blob;
 pub mod builds;
+pub mod claims;
 pub mod containerd;
 pub mod containers;
 mod contents;
@@ -35,8 +36,9 @@ pub mod volumes;
 use std::io::BufRead;
 
 pub use audit::{Audit, Piece, Start};
+use claims::Claims;
 pub use progress::Progress;
-use reclaim::{Reclaim, Wanted};
+use reclaim::{Known, Reclaim, Wanted};
 use serde::{Deserialize, Serialize};
 pub use stack::Writable;
 pub(crate) use step::of_source;
@@ -166,6 +168,15 @@ pub trait Source: Send + Sync {
     fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
         let _ = wanted;
         Ok(Reclaim::default())
+    }
+
+    /// Returns who has what of the store's folders, in the store's tree.
+    ///
+    /// # Errors
+    /// Where the store cannot be read as far as that needs.
+    fn claims(&self, known: &Known) -> Result<Claims> {
+        let _ = known;
+        Ok(claims::of_carried(TreePath::ROOT))
     }
 
     /// Returns which kind of store it is.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::containerd::{self, Containerd, Writer};
 use super::docker_archive::Archive;
-use super::find::RootFound;
+use super::find::{ClassicFound, RootFound};
 use super::mend::{Help, Mending};
 use super::oci_layout::{Layout, LayoutWriter};
 use super::overlay2::{self, Overlay2};
@@ -24,6 +24,8 @@ pub struct StoreHere {
     pub driver: String,
     /// The tree that the store's root is.
     pub tree: Arc<dyn Tree>,
+    /// Where that is in the tree of the host; nothing if it is not in there.
+    pub inside: Option<TreePathBuf>,
     /// Where that is, for messages.
     pub place: String,
     /// The store, if it can be read: a driver's folder without `image/<driver>` cannot.
@@ -79,28 +81,32 @@ pub fn stores(
     let root: Arc<dyn Tree> = Arc::new(Sub::new(Arc::clone(tree), found.path.as_path()));
     let mut all = Stores::default();
     if let Some(kind) = found.carried {
-        all.stores.extend(carried(kind, root, platform)?);
+        all.stores.extend(carried(kind, root, found, platform)?);
         return Ok(all);
     }
     (all.containers, all.findings) = containers::read_all(&*root)?;
     let mut originals = Originals::new();
     for inner in &found.containerd {
-        let inner: Arc<dyn Tree> = Arc::new(Sub::new(Arc::clone(tree), inner.as_path()));
-        all.add_containerd(inner, platform, &mut originals);
+        let sub: Arc<dyn Tree> = Arc::new(Sub::new(Arc::clone(tree), inner.as_path()));
+        all.add_containerd(sub, Some(inner.clone()), platform, &mut originals);
     }
     if let Some(elsewhere) = elsewhere {
-        all.add_containerd(Arc::clone(elsewhere), platform, &mut originals);
+        all.add_containerd(Arc::clone(elsewhere), None, platform, &mut originals);
     }
     for classic in &found.classic {
-        let readable = classic.has_images;
-        all.add_classic(&root, &classic.driver, readable, &originals)?;
+        all.add_classic(&root, found, classic, &originals)?;
     }
     all.stores.sort_by_key(|store| store.kind);
     Ok(all)
 }
 
 /// Opens a layout or an archive.
-fn carried(kind: StoreKind, tree: Arc<dyn Tree>, host: &Platform) -> Result<Option<StoreHere>> {
+fn carried(
+    kind: StoreKind,
+    tree: Arc<dyn Tree>,
+    found: &RootFound,
+    host: &Platform,
+) -> Result<Option<StoreHere>> {
     let source: Box<dyn Source> = match kind {
         StoreKind::Layout => Box::new(Layout::open(Arc::clone(&tree), host)?),
         StoreKind::Archive => Box::new(Archive::open(Arc::clone(&tree))?),
@@ -109,6 +115,7 @@ fn carried(kind: StoreKind, tree: Arc<dyn Tree>, host: &Platform) -> Result<Opti
     Ok(Some(StoreHere {
         kind,
         driver: source.inventory().driver.clone(),
+        inside: Some(found.path.clone()),
         place: tree.origin().to_owned(),
         tree,
         source: Some(source),
@@ -122,7 +129,13 @@ impl Stores {
         self.containers.iter().filter(|one| one.driver == driver).cloned().collect()
     }
 
-    fn add_containerd(&mut self, tree: Arc<dyn Tree>, host: &Platform, originals: &mut Originals) {
+    fn add_containerd(
+        &mut self,
+        tree: Arc<dyn Tree>,
+        inside: Option<TreePathBuf>,
+        host: &Platform,
+        originals: &mut Originals,
+    ) {
         let driver = containerd::SNAPSHOTTER;
         let read = Containerd::open(Arc::clone(&tree), containerd::NAMESPACE, driver, host);
         let source: Option<Box<dyn Source>> = match read {
@@ -145,6 +158,7 @@ impl Stores {
         self.stores.push(StoreHere {
             kind: StoreKind::Containerd,
             driver: driver.to_owned(),
+            inside,
             place: tree.origin().to_owned(),
             tree,
             source,
@@ -156,22 +170,23 @@ impl Stores {
     fn add_classic(
         &mut self,
         root: &Arc<dyn Tree>,
-        driver: &str,
-        readable: bool,
+        found: &RootFound,
+        classic: &ClassicFound,
         originals: &Originals,
     ) -> Result<()> {
-        let mut source: Option<Box<dyn Source>> = None;
-        if readable {
+        let (driver, mut source) = (classic.driver.as_str(), None);
+        if classic.has_images {
             let mut read = Overlay2::open(Arc::clone(root), driver)?;
             read.add_containers(self.containers_of(driver));
             read.add_originals(originals);
-            source = Some(Box::new(read));
+            source = Some(Box::new(read) as Box<dyn Source>);
         }
         let images = path("image").child(driver.as_bytes()).unwrap_or_default();
         self.stores.push(StoreHere {
             kind: StoreKind::Classic,
             driver: driver.to_owned(),
             tree: Arc::clone(root),
+            inside: Some(found.path.clone()),
             place: root.origin().to_owned(),
             source,
             folders: vec![images, path(driver).to_owned()],

@@ -33,5 +33,6 @@ mod support;
 mod taken_out;
 mod transfer;
 mod unpacked;
+mod usage;
 mod volumes;
 mod written;

@@ -11,6 +11,7 @@ mod reclaim;
 mod repair;
 mod status;
 mod undo;
+mod usage;
 mod verify;
 pub(crate) mod volumes;
 
@@ -19,15 +20,17 @@ use serde_json::Value;
 use crate::cli::ops::{
     Containers, DiffRequest, ExportVolumes, Images, ImportVolume, InspectRequest, LogsRequest,
     MigrateRequest, Ops, Prepared, RecipeRequest, ReclaimRequest, Reclaiming, RepairRequest,
-    Repairing, See, UndoRequest, VerifyRequest, Volumes, Where,
+    Repairing, See, UndoRequest, UsageRequest, VerifyRequest, Volumes, Where,
 };
 use crate::cli::rows::FindingRow;
 use crate::cli::rows::diff::ChangeRow;
 use crate::cli::rows::repair::{RunList, Undone};
 use crate::cli::rows::status::Status;
 use crate::cli::rows::undo::UndoReport;
+use crate::cli::rows::usage::UsageReport;
 use crate::cli::rows::verify::VerifyReport;
 use crate::cli::rows::volumes::VolumesCarried;
+use crate::cli::rows::whois::WhoisReport;
 use crate::error::Result;
 use crate::format::docker::log::Record;
 use crate::format::oci::Platform;
@@ -90,6 +93,14 @@ impl Ops for Host {
 
     fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifyReport> {
         verify::rows(request, progress)
+    }
+
+    fn usage(&self, request: &UsageRequest, progress: &dyn Progress) -> Result<UsageReport> {
+        usage::rows(request, progress)
+    }
+
+    fn whois(&self, at: &Where, queries: &[String]) -> Result<WhoisReport> {
+        usage::whose(&survey(at)?, queries)
     }
 
     fn export_volumes(

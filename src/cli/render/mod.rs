@@ -12,6 +12,7 @@ pub(crate) mod migrate;
 mod moved;
 pub(crate) mod ps;
 pub(crate) mod reclaim;
+pub(crate) mod records;
 pub(crate) mod repair;
 pub(crate) mod status;
 pub(crate) mod table;
@@ -20,8 +21,10 @@ pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod undo;
 pub(crate) mod units;
+pub(crate) mod usage;
 pub(crate) mod verify;
 pub(crate) mod volumes;
+pub(crate) mod whois;
 
 /// How wide to set text.
 #[derive(Clone, Copy, Debug)]

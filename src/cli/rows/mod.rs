@@ -18,8 +18,10 @@ pub mod repair;
 pub mod run;
 pub mod status;
 pub mod undo;
+pub mod usage;
 pub mod verify;
 pub mod volumes;
+pub mod whois;
 
 pub use crate::model::{Severity, StoreKind};
 
@@ -95,6 +97,8 @@ mod tests {
         assert_schema::<repair::Undone>("undone.json", include_str!("../schema/undone.json"));
         assert_schema::<run::JobReports>("run.json", include_str!("../schema/run.json"));
         assert_schema::<verify::VerifyReport>("verify.json", include_str!("../schema/verify.json"));
+        assert_schema::<usage::UsageReport>("usage.json", include_str!("../schema/usage.json"));
+        assert_schema::<whois::WhoisReport>("whois.json", include_str!("../schema/whois.json"));
         assert_schema::<undo::UndoReport>("undo.json", include_str!("../schema/undo.json"));
     }
 }

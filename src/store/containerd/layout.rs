@@ -48,6 +48,11 @@ pub(super) fn blob_folder() -> TreePathBuf {
     at(format!("{CONTENT}/blobs"))
 }
 
+/// Returns the folder of the blobs that are called by digests of `algorithm`, a constant.
+pub(super) fn blobs_by(algorithm: &str) -> TreePathBuf {
+    at(format!("{CONTENT}/blobs/{algorithm}"))
+}
+
 pub(super) fn ingests() -> TreePathBuf {
     at(format!("{CONTENT}/ingest"))
 }

@@ -18,9 +18,10 @@ use crate::format::raw::decode;
 use crate::format::reference::Reference;
 use crate::model::{Finding, Image, Inventory, Layer, LayerBlob, Name, PlatformImage, StoreKind};
 use crate::store::blob::Verified;
+use crate::store::claims::Claims;
 use crate::store::contents::contents;
 use crate::store::manifests::{Keeper, Manifests, document};
-use crate::store::reclaim::{Reclaim, Wanted};
+use crate::store::reclaim::{Known, Reclaim, Wanted};
 use crate::store::{Audit, Contents, Document, LayerContent, PackedLayer, Piece, Source, Writable};
 use crate::tree::{Tree, TreePathBuf};
 
@@ -204,6 +205,10 @@ impl Source for Containerd {
 
     fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
         self.waste(wanted)
+    }
+
+    fn claims(&self, known: &Known) -> Result<Claims> {
+        self.claimed(known)
     }
 
     fn contents(&self, image: &Image) -> Result<Option<Contents>> {

@@ -156,6 +156,16 @@ impl Layout {
         self.image(&["distribution", "v2metadata-by-diffid", "sha256"])
     }
 
+    /// Returns the folder that a driver keeps the folders of layers in (moby v28 daemon/graphdriver
+    /// vfs/driver.go, btrfs/btrfs.go).
+    pub(super) fn home(&self) -> TreePathBuf {
+        match self.driver.as_str() {
+            "vfs" => joined(&["vfs", "dir"]),
+            "btrfs" => joined(&["btrfs", "subvolumes"]),
+            driver => joined(&[driver]),
+        }
+    }
+
     /// Returns the folder of the driver.
     pub(super) fn driver_folder(&self) -> TreePathBuf {
         joined(&[&self.driver])

@@ -19,8 +19,9 @@ use crate::format::tar;
 use crate::format::tar_split::Entries;
 use crate::model::{Inventory, Layer, StoreKind};
 use crate::store::blob::Verified;
+use crate::store::claims::Claims;
 use crate::store::put::{Metered, drain};
-use crate::store::reclaim::{Reclaim, Wanted};
+use crate::store::reclaim::{Known, Reclaim, Wanted};
 use crate::store::unpack::{Compare, Differences, Rules};
 use crate::store::{Audit, Document, LayerContent, Piece, Progress, Source, Writable};
 use crate::tree::{Tree, TreePath, TreePathBuf, optional, read_within};
@@ -177,6 +178,10 @@ impl Source for Overlay2 {
 
     fn reclaim(&self, wanted: &Wanted) -> Result<Reclaim> {
         self.waste(wanted)
+    }
+
+    fn claims(&self, known: &Known) -> Result<Claims> {
+        self.claimed(known)
     }
 
     fn document(&self, blob: BlobId) -> Result<Document> {

@@ -4,6 +4,8 @@ mod crash;
 mod parts;
 mod store;
 
+pub(crate) use parts::{ORPHANS, both};
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use crate::moves::INNER;
 use crate::support::carried::{host, read_layers, survey_of};
 use crate::support::{NOW, tree_of};
 
-fn surveyed(root: &Memory) -> Host {
+pub(crate) fn surveyed(root: &Memory) -> Host {
     survey_of(Arc::new(root.clone())).expect("a data root")
 }
 
@@ -30,7 +32,7 @@ fn recorded(name: &str) -> Host {
     survey(&opened, &Known { platform: host(), ..Known::default() }).expect("a recorded root")
 }
 
-fn only(host: &Host) -> &DataRoot {
+pub(crate) fn only(host: &Host) -> &DataRoot {
     host.roots.first().expect("one data root")
 }
 

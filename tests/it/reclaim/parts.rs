@@ -12,7 +12,7 @@ use crate::support::NOW;
 use crate::support::daemon::edit;
 use crate::support::seen::{BACKEND, BLOBS, FOLDERS, META};
 
-pub(super) fn both() -> Memory {
+pub(crate) fn both() -> Memory {
     moved(&root(), StoreKind::Classic).0
 }
 
@@ -36,11 +36,11 @@ fn nothing_of_a_sound_root_is_an_orphan() {
 }
 
 /// What is put into a root, and what becomes of it.
-pub(super) type Row = (&'static str, fn(&Memory), &'static [&'static str]);
+pub(crate) type Row = (&'static str, fn(&Memory), &'static [&'static str]);
 
 const LAYERDB: &str = "image/overlay2/layerdb";
 
-pub(super) const ORPHANS: [Row; 13] = [
+pub(crate) const ORPHANS: [Row; 13] = [
     ("a folder of no layer", |root| put(root, "overlay2/lost/diff/x", b"x"), &["folder"]),
     (
         "a link that leads nowhere",

@@ -124,8 +124,12 @@ impl<'f> Books<'f> {
     }
 
     /// Returns all namespaces with their names.
-    fn spaces(&self) -> impl Iterator<Item = (&str, &OwnedBucket<'f>)> {
+    pub(super) fn spaces(&self) -> impl Iterator<Item = (&str, &OwnedBucket<'f>)> {
         children(self.meta.child(schema::V1))
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// Removes what is called `name` from the bucket `kind` of the namespace.
@@ -266,6 +270,18 @@ impl<'f> Books<'f> {
     pub(super) fn folders(&self) -> BTreeSet<u64> {
         let all = children(self.backend.at(&[schema::V1, schema::SNAPSHOTS]));
         all.filter_map(|(_, one)| value::uvarint(one.get(schema::ID)?).ok()).collect()
+    }
+
+    /// Returns the names of all snapshots in the snapshotter's file, with the numbers of their folders and
+    /// whether they are committed.
+    pub(super) fn all_folders(&self) -> impl Iterator<Item = (&str, u64, bool)> {
+        let all = children(self.backend.at(&[schema::V1, schema::SNAPSHOTS]));
+        all.filter_map(|(name, one)| {
+            let folder = value::uvarint(one.get(schema::ID)?).ok()?;
+            let is_committed =
+                one.get(schema::KIND).is_some_and(|kind| kind == [schema::COMMITTED]);
+            Some((name, folder, is_committed))
+        })
     }
 
     /// Removes the records of downloads that were given up; returns when each was.

@@ -17,7 +17,7 @@ const HISTORY: &str = "ref_";
 const VARIANTS: &str = "-variants";
 
 /// Whose a lease is.
-enum Owner {
+pub(super) enum Owner {
     /// An image of the classic store whose registry documents it keeps.
     Image(Digest),
     /// A container.
@@ -26,7 +26,7 @@ enum Owner {
     Unknown,
 }
 
-fn owner(id: &str, lease: &OwnedBucket<'_>) -> Owner {
+pub(super) fn owner(id: &str, lease: &OwnedBucket<'_>) -> Owner {
     let image = id.as_bytes().strip_prefix(LEASE_PREFIX);
     let image = image.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
     match image {
@@ -102,7 +102,7 @@ impl Work<'_, '_> {
     }
 
     /// Returns whether a classic store beside has an image, or may have it.
-    fn is_classic(&self, image: Digest) -> bool {
+    pub(super) fn is_classic(&self, image: Digest) -> bool {
         let known = self.wanted.known.classic_images.as_ref();
         known.is_none_or(|known| known.contains(&ConfigId(image)))
     }

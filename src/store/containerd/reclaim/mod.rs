@@ -5,6 +5,7 @@
 
 mod blobs;
 mod books;
+mod claims;
 mod disk;
 mod leases;
 mod reach;

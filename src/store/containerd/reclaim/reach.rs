@@ -75,17 +75,9 @@ pub(super) struct Reached<'b>(HashSet<Node<'b>>);
 
 impl<'b> Reached<'b> {
     pub(super) fn of(namespace: &'b Bucket<'_>, now: Timestamp) -> Self {
-        let mut graph = Graph { namespace, held: HashMap::new(), roots: Vec::new() };
+        let mut graph = Graph::of(namespace);
         graph.add_roots(now);
-        graph.add_marked();
-        let mut reached = HashSet::new();
-        let mut left = std::mem::take(&mut graph.roots);
-        while let Some(node) = left.pop() {
-            if reached.insert(node.clone()) {
-                left.extend(graph.from(&node));
-            }
-        }
-        Self(reached)
+        Self(graph.reach(graph.roots.clone()))
     }
 
     pub(super) fn has_blob(&self, digest: &'b str) -> bool {
@@ -97,14 +89,32 @@ impl<'b> Reached<'b> {
     }
 }
 
-struct Graph<'b, 'a> {
+/// What leads to what in a namespace.
+pub(super) struct Graph<'b, 'a> {
     namespace: &'b Bucket<'a>,
     /// What lives as long as something else does, by that.
     held: HashMap<Node<'b>, Vec<Node<'b>>>,
     roots: Vec<Node<'b>>,
 }
 
-impl<'b> Graph<'b, '_> {
+impl<'b, 'a> Graph<'b, 'a> {
+    pub(super) fn of(namespace: &'b Bucket<'a>) -> Self {
+        let mut graph = Graph { namespace, held: HashMap::new(), roots: Vec::new() };
+        graph.add_marked();
+        graph
+    }
+
+    /// Returns all that `start` leads to, and that itself.
+    pub(super) fn reach(&self, start: Vec<Node<'b>>) -> HashSet<Node<'b>> {
+        let (mut reached, mut left) = (HashSet::new(), start);
+        while let Some(node) = left.pop() {
+            if reached.insert(node.clone()) {
+                left.extend(self.from(&node));
+            }
+        }
+        reached
+    }
+
     fn add_roots(&mut self, now: Timestamp) {
         let namespace = self.namespace;
         let leases = children(namespace.child(schema::LEASES));

@@ -5,6 +5,7 @@
 //! daemon/graphdriver/overlay2/overlay.go). The image builder has folders of the driver too, and names
 //! them in a file of its own.
 
+mod claims;
 mod found;
 mod needs;
 
@@ -199,7 +200,7 @@ impl Looking<'_> {
     }
 
     /// Returns the short links by the folders that they lead to.
-    fn links_by_folder(&self) -> BTreeMap<&str, Vec<TreePathBuf>> {
+    pub(super) fn links_by_folder(&self) -> BTreeMap<&str, Vec<TreePathBuf>> {
         let mut links: BTreeMap<&str, Vec<TreePathBuf>> = BTreeMap::new();
         for (link, name) in &self.found.links {
             let Some(name) = name else { continue };

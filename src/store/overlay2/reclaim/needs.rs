@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::format::oci::ImageConfig;
 use crate::format::raw::decode;
 use crate::store::reclaim::{Known, Wanted};
-use crate::tree::{Tree, optional};
+use crate::tree::{Tree, many, optional};
 
 /// What must stay.
 #[derive(Default)]
@@ -93,12 +93,15 @@ impl Looking<'_> {
             .filter(|one| one.driver == self.driver)
             .filter_map(|one| one.image)
             .collect();
-        for id in ids.filter(|id| !self.wanted.whole || used.contains(id)) {
+        let ids: Vec<_> = ids.filter(|id| !self.wanted.whole || used.contains(id)).collect();
+        let read = many(&ids, |id| {
+            let bytes = images::config(self.tree, self.layout, *id).ok()?;
+            Some(ChainId::chain(&decode::<ImageConfig>(&bytes).ok()?.diff_ids().ok()?))
+        });
+        for (id, chain) in ids.into_iter().zip(read) {
             needs.images.insert(id);
-            let bytes = images::config(self.tree, self.layout, id).ok();
-            let config = bytes.and_then(|bytes| decode::<ImageConfig>(&bytes).ok());
-            match config.and_then(|config| config.diff_ids().ok()) {
-                Some(diff_ids) => needs.chains.extend(ChainId::chain(&diff_ids)),
+            match chain {
+                Some(chain) => needs.chains.extend(chain),
                 None => {
                     let why = format!("the config of image {} cannot be read", id.short());
                     needs.layers_in_doubt.get_or_insert(why);
