@@ -14,6 +14,11 @@ pub trait Visit<C>: Send {
     /// folder that the entry is, if that is to be gone into.
     fn entry(&mut self, known: &C, folder: TreePath<'_>, entry: &Entry) -> Result<Option<C>>;
 
+    /// Returns whether enough was seen: folders that are left are not gone into.
+    fn is_enough(&self) -> bool {
+        false
+    }
+
     /// Hears of a folder that cannot be read; an error ends the walk.
     fn unread(&mut self, known: &C, folder: TreePath<'_>, error: Error) -> Result<()> {
         let _ = (known, folder);
@@ -68,6 +73,9 @@ fn look<C, V: Visit<C>>(
     visitor: &mut V,
 ) -> Result<Folders<C>> {
     let mut below = Vec::new();
+    if visitor.is_enough() {
+        return Ok(below);
+    }
     let entries = match tree.list(folder) {
         Ok(entries) => entries,
         Err(error) => {

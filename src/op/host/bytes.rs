@@ -98,7 +98,11 @@ struct Part<'a> {
 impl Visit<()> for Part<'_> {
     fn entry(&mut self, (): &(), _: TreePath<'_>, entry: &Entry) -> Result<Option<()>> {
         self.bytes += self.count.one(entry);
-        Ok((!self.count.is_over()).then_some(()))
+        Ok(Some(()))
+    }
+
+    fn is_enough(&self) -> bool {
+        self.count.is_over()
     }
 }
 
