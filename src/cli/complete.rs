@@ -30,7 +30,7 @@ enum Named {
 }
 
 /// The arguments that name something, each with its verb, and whether a path can stand there too.
-const ARGUMENTS: [(&str, &str, Named, bool); 14] = [
+const ARGUMENTS: [(&str, &str, Named, bool); 16] = [
     ("migrate", "targets", Named::Image, true),
     ("migrate", "exclude", Named::Image, false),
     ("migrate", "container", Named::Container, false),
@@ -45,6 +45,8 @@ const ARGUMENTS: [(&str, &str, Named, bool); 14] = [
     ("commit", "targets", Named::Container, true),
     ("recipe", "targets", Named::Container, true),
     ("logs", "targets", Named::Container, true),
+    ("usage", "if_removed", Named::Either, false),
+    ("whois", "what", Named::Either, true),
 ];
 
 /// Returns the command with completion of names, for a shell that completes `words`.
@@ -101,10 +103,11 @@ mod tests {
         };
         let mut command = completing(&["tranship".into()], names);
         let (image, container) = ("tiny/base:1", "tiny-box");
-        let cases: [(&str, &[&str]); 4] = [
+        let cases: [(&str, &[&str]); 5] = [
             ("migrate", &[image]),
             ("commit", &[container]),
             ("diff", &[container, image]),
+            ("whois", &[container, image]),
             ("images", &[]),
         ];
         for (verb, wanted) in cases {
