@@ -16,7 +16,7 @@ const LIMITS: &str =
     "ulimit -v 3000000; ulimit -t 40; ulimit -c 0; exec timeout -s KILL 240 \"$@\"";
 
 /// Verbs that only read, with the root put for `ROOT`, and whether what they print is their own words.
-pub(crate) const READING: [(&str, bool); 22] = [
+pub(crate) const READING: [(&str, bool); 25] = [
     ("status ROOT", true),
     ("images ROOT -a --digests", true),
     ("images ROOT -a --json", true),
@@ -38,6 +38,9 @@ pub(crate) const READING: [(&str, bool); 22] = [
     ("export ROOT --rootfs changed -o -", false),
     ("recipe ROOT changed running", true),
     ("mount ROOT changed", true),
+    ("usage ROOT", true),
+    ("usage ROOT --by image --json", true),
+    ("whois --root ROOT changed weird:1", true),
     ("migrate ROOT --dry-run --to TO", true),
 ];
 
@@ -129,7 +132,9 @@ impl Watch {
         for entry in walkdir::WalkDir::new(folder) {
             let entry = entry.expect("the test's own folder");
             if entry.file_type().is_dir() {
-                let all = WatchFlags::ALL_EVENTS;
+                // Whoever reads opens. Our own reading may be closed late: by a process that another
+                // thread started meanwhile.
+                let all = WatchFlags::ALL_EVENTS.difference(WatchFlags::CLOSE_NOWRITE);
                 inotify::add_watch(&watch, entry.path(), all).expect("the kernel can watch");
             }
         }

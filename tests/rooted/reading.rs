@@ -30,7 +30,7 @@ impl Drop for ReadOnly {
 #[test]
 #[ignore = "needs root"]
 fn reading_verbs_do_not_write() {
-    const VERBS: [&str; 14] = [
+    const VERBS: [&str; 16] = [
         "status ROOT",
         "images ROOT -a --json",
         "ps ROOT",
@@ -44,6 +44,8 @@ fn reading_verbs_do_not_write() {
         "export ROOT -o - -q",
         "export ROOT --rootfs changed -o - -q",
         "recipe ROOT changed",
+        "usage ROOT --json",
+        "whois --root ROOT changed",
         "migrate ROOT --to containerd --dry-run",
     ];
     let root = Root::unpack();
