@@ -40,7 +40,7 @@ pub(super) fn at(text: String) -> TreePathBuf {
 }
 
 pub(super) fn blobs() -> TreePathBuf {
-    at(format!("{CONTENT}/blobs/sha256"))
+    blobs_by("sha256")
 }
 
 /// Returns the folder of all blobs, which has one for each algorithm.

@@ -33,8 +33,10 @@ impl Containerd {
         let mut work = Work { source: self, tree, driver, wanted: &wanted, books, plan, dropped };
         let mut claims = Claims::default();
         folders(driver, &mut claims);
-        work.claim_blobs(&mut claims);
-        work.claim_snapshots(&mut claims);
+        let holders = work.books.space().map(|space| work.holders(space)).unwrap_or_default();
+        work.claim_blobs(&holders, &mut claims);
+        work.claim_snapshots(&holders, &mut claims);
+        drop(holders);
         let before = work.books.unreached(known.now);
         work.leases();
         work.sweep(&before)?;
@@ -82,16 +84,17 @@ fn folders(driver: &str, claims: &mut Claims) {
 }
 
 impl Work<'_, '_> {
-    fn claim_blobs(&self, claims: &mut Claims) {
+    fn claim_blobs(&self, holders: &Holders<'_>, claims: &mut Claims) {
         let roles = self.source.roles();
         for (space, bucket) in self.books.spaces() {
             let is_own = space == self.books.namespace();
-            let holders = if is_own { self.holders(bucket) } else { Holders::new() };
             for digest in keys(bucket.at(&[schema::CONTENT, schema::BLOB])) {
                 let Some(path) = blob_file(digest) else { continue };
-                let held = holders.get(&Node::Content(digest)).cloned().unwrap_or_default();
                 let mut thing = match is_own {
-                    true => Thing::new(held_as(&held, Use::Blob), digest).with_holders(held),
+                    true => {
+                        let held = holders.get(&Node::Content(digest)).cloned().unwrap_or_default();
+                        Thing::new(held_as(&held, Use::Blob), digest).with_holders(held)
+                    }
                     false => of_namespace(Use::Blob, digest, space),
                 };
                 let role = digest.parse().ok().and_then(|digest| roles.get(&digest).copied());
@@ -101,8 +104,7 @@ impl Work<'_, '_> {
         }
     }
 
-    fn claim_snapshots(&self, claims: &mut Claims) {
-        let holders = self.books.space().map(|space| self.holders(space)).unwrap_or_default();
+    fn claim_snapshots(&self, holders: &Holders<'_>, claims: &mut Claims) {
         for (name, folder, is_committed) in self.books.all_folders() {
             let Ok(key) = BackendKey::parse(name.as_bytes()) else { continue };
             let path = layout::Snapshotter::new(self.driver).snapshot(folder);
