@@ -188,6 +188,12 @@ impl Container {
         self.slash_name.strip_prefix('/').unwrap_or(&self.slash_name)
     }
 
+    /// Returns whether the volume called `name` is mounted in it.
+    #[must_use]
+    pub fn mounts_volume(&self, name: &str) -> bool {
+        self.mount_points.values().any(|mount| mount.volume() == Some(name))
+    }
+
     /// Returns when it was made, if that can be read.
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {

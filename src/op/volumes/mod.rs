@@ -50,11 +50,7 @@ pub fn users<'a>(
     root: &'a DataRoot,
     volume: &'a Volume,
 ) -> impl Iterator<Item = ContainerAt<'a>> + 'a {
-    let uses = |at: &ContainerAt<'_>| {
-        let mut mounts = at.container.record.mount_points.values();
-        mounts.any(|mount| mount.volume() == Some(volume.name.as_str()))
-    };
-    root.containers().filter(uses)
+    root.containers().filter(|at| at.container.record.mounts_volume(&volume.name))
 }
 
 /// Returns whether the daemon that starts next will not know of the container, and so not of what it

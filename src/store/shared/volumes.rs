@@ -86,8 +86,7 @@ fn without_data(tree: &dyn Tree, found: &[Volume], all: &[Container], audit: &mu
         volume.driver == LOCAL && volume.data.is_none() && volume.mount.is_none()
     };
     for volume in found.iter().filter(is_bare) {
-        let mut mounts = all.iter().flat_map(|one| one.record.mount_points.values());
-        let is_used = mounts.any(|mount| mount.volume() == Some(volume.name.as_str()));
+        let is_used = all.iter().any(|one| one.record.mounts_volume(&volume.name));
         let severity = if is_used { Severity::DataLost } else { Severity::WrongMetadata };
         let place = volumes::folder(volume.name.as_bytes()).unwrap_or_default();
         audit.findings.push(Finding {

@@ -21,10 +21,8 @@ pub(super) fn of(host: &Host, name: &str) -> Result<Value> {
         let mount = mount.map(
             |mount| json!({"Type": mount.kind, "Device": mount.device, "Options": mount.options}),
         );
-        let users = root.containers.iter().filter(|container| {
-            let mut points = container.record.mount_points.values();
-            points.any(|point| point.volume() == Some(&name))
-        });
+        let users =
+            root.containers.iter().filter(|container| container.record.mounts_volume(&name));
         let users: Vec<&str> = users.map(|container| container.name.as_str()).collect();
         let metadata = data.as_ref().and_then(|data| tree.stat(data.as_path()).ok());
         return Ok(json!({
