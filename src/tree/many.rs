@@ -25,19 +25,26 @@ pub fn many<T: Sync, R: Send>(items: &[T], look: impl Fn(&T) -> R + Sync) -> Vec
             done.push((at, look(item)));
         }
     };
-    let mut done = thread::scope(|scope| {
-        let others = 1..THREADS.min(items.len().div_ceil(EACH));
-        // With fewer threads than wanted it takes longer.
-        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
-        let others: Vec<_> = others.filter_map(start).collect();
-        let mut done = work();
-        for other in others {
-            done.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        done
-    });
+    let done = together(THREADS.min(items.len().div_ceil(EACH)), work);
+    let mut done: Vec<_> = done.into_iter().flatten().collect();
     done.sort_unstable_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// Returns what `work` says in this thread and in others, `threads` altogether or as many as can be had: with
+/// fewer it takes longer.
+pub(super) fn together<T: Send>(threads: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    thread::scope(|scope| {
+        let start = |_| thread::Builder::new().spawn_scoped(scope, &work).ok();
+        let others: Vec<_> = (1..threads).filter_map(start).collect();
+        let mut done = vec![work()];
+        done.extend(
+            others
+                .into_iter()
+                .map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))),
+        );
+        done
+    })
 }
 
 #[cfg(test)]

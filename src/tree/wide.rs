@@ -1,9 +1,8 @@
 //! Walking with many threads.
 
-use std::panic::resume_unwind;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
+use super::many::together;
 use super::walk::DEEPEST;
 use super::{Entry, Kind, THREADS, Tree, TreePath, TreePathBuf};
 use crate::error::{Error, Result};
@@ -45,18 +44,7 @@ pub fn walk_wide<C: Send, V: Visit<C>>(
         }
         visitor
     };
-    let visitors = thread::scope(|scope| {
-        // With fewer threads than wanted it takes longer.
-        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
-        let others: Vec<_> = (1..THREADS).filter_map(start).collect();
-        let mut visitors = vec![work()];
-        visitors.extend(
-            others
-                .into_iter()
-                .map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))),
-        );
-        visitors
-    });
+    let visitors = together(THREADS, work);
     match queue.state.into_inner().unwrap_or_else(PoisonError::into_inner).failed {
         Some(error) => Err(error),
         None => Ok(visitors),
@@ -146,10 +134,7 @@ impl<C> Queue<C> {
         state.busy -= 1;
         match below {
             Ok(below) => state.left.extend(below),
-            Err(error) => {
-                state.left.clear();
-                state.failed.get_or_insert(error);
-            }
+            Err(error) => _ = state.failed.get_or_insert(error),
         }
         if state.failed.is_some() {
             state.left.clear();
