@@ -14,7 +14,7 @@ use crate::cli::rows::migrate::{
 };
 use crate::cli::rows::ps::{ContainerRow, MountRow, PortRow, StateRow};
 use crate::cli::rows::status::{ChangeRow, ChoiceRow, NextStart, RootRow, Status, StoreRow};
-use crate::cli::rows::usage::{AmountRow, GroupRow, LineRow, UsageReport};
+use crate::cli::rows::usage::{AmountRow, GroupRow, LineRow, ThingRow, UsageReport};
 use crate::cli::rows::volumes::{self, UserRow, VolumeRow};
 use crate::format::docker::log::Record;
 use crate::model::Use;
@@ -386,41 +386,39 @@ pub(crate) fn migration() -> Migration {
 
 /// Returns what a host with both stores takes; with `groups`, by image too.
 pub(crate) fn usage(groups: bool) -> UsageReport {
-    let line = |kind, store: Option<StoreKind>, id: &str, names: &[&str], on_disk: u64| LineRow {
+    let thing = |kind, store, id: &str, role: &str, names: &[&str]| ThingRow {
         root: "/var/lib/docker".into(),
         kind,
         store,
         id: id.into(),
-        role: String::new(),
+        role: role.into(),
         names: names.iter().map(|name| (*name).into()).collect(),
+    };
+    let line = |thing: ThingRow, on_disk: u64| LineRow {
+        hidden: thing.store == Some(StoreKind::Classic),
+        thing,
         on_disk,
         apparent: on_disk - on_disk / 10,
         files: 10,
-        hidden: store == Some(StoreKind::Classic),
         reclaimable: 0,
         frees_alone: on_disk,
         proof: None,
     };
     let (classic, containerd) = (Some(StoreKind::Classic), Some(StoreKind::Containerd));
     let (a, b) = (format!("sha256:{:0<64}", "1a7e"), format!("sha256:{:0<64}", "2b"));
-    let mut lines = vec![
-        LineRow {
-            frees_alone: 4096,
-            ..line(Use::Layer, classic, &a, &["tiny/base:1", "team/app:v3"], 2_200_000_000)
-        },
-        LineRow {
-            role: "layer".into(),
-            ..line(Use::Blob, containerd, &b, &["multi/arch:1"], 700_000_000)
-        },
-        LineRow {
-            role: "named".into(),
-            ..line(Use::Volume, None, "db\u{1b}[31m", &["db\u{1b}[31m"], 48_000_000)
-        },
-        line(Use::Logs, None, &"c0ffee".repeat(11)[..64], &["web"], 12_000_000),
-    ];
-    let lost = line(Use::Orphan, classic, "overlay2/lost", &[], 5_000_000);
+    let layer = thing(Use::Layer, classic, &a, "", &["tiny/base:1", "team/app:v3"]);
+    let blob = thing(Use::Blob, containerd, &b, "layer", &["multi/arch:1"]);
+    let volume = thing(Use::Volume, None, "db\u{1b}[31m", "named", &["db\u{1b}[31m"]);
+    let logs = thing(Use::Logs, None, &"c0ffee".repeat(11)[..64], "", &["web"]);
+    let lost = thing(Use::Orphan, classic, "overlay2/lost", "", &[]);
     let proof = Some("no layer, no container and no build names it".into());
-    lines.push(LineRow { reclaimable: 5_000_000, proof, ..lost });
+    let lines = vec![
+        LineRow { frees_alone: 4096, ..line(layer, 2_200_000_000) },
+        line(blob, 700_000_000),
+        line(volume, 48_000_000),
+        line(logs, 12_000_000),
+        LineRow { reclaimable: 5_000_000, proof, ..line(lost, 5_000_000) },
+    ];
     let group = GroupRow {
         root: "/var/lib/docker".into(),
         id: a,

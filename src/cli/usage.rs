@@ -52,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "KEY", default_value_t = Key::OnDisk)]
     sort: Key,
 
-    /// Show the first N alone
+    /// Show the first N rows of a table, or of the largest things, alone
     #[arg(long, value_name = "N")]
     top: Option<usize>,
 
@@ -201,7 +201,7 @@ impl UsageReport {
                 self.groups.sort_by_key(|group| std::cmp::Reverse(group.frees_alone));
             }
             Key::Name => {
-                self.lines.sort_by_cached_key(|line| name(&line.names, &line.id));
+                self.lines.sort_by_cached_key(|line| name(&line.thing.names, &line.thing.id));
                 self.groups.sort_by_cached_key(|group| name(&group.names, &group.id));
             }
         }

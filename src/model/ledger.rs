@@ -46,28 +46,7 @@ pub enum Use {
 }
 
 impl Use {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 17] = [
-        Self::Layer,
-        Self::Snapshot,
-        Self::Blob,
-        Self::Container,
-        Self::Init,
-        Self::Logs,
-        Self::Volume,
-        Self::BuildCache,
-        Self::Ingest,
-        Self::Lease,
-        Self::Orphan,
-        Self::Stale,
-        Self::Quarantine,
-        Self::Metadata,
-        Self::Plugin,
-        Self::Swarm,
-        Self::Unknown,
-    ];
-
-    /// Returns the word for it that arguments and JSON use.
+    /// Returns the word for it that tables and JSON use.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

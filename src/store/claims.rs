@@ -84,8 +84,8 @@ const EACH: [(&str, Use); 5] = [
 
 /// What else dockerd keeps in its data root (moby v28 daemon/daemon.go, cmd/dockerd/daemon.go).
 const KNOWN: [(&str, Use); 16] = [
-    ("containers", Use::Metadata),
-    ("volumes", Use::Metadata),
+    (CONTAINERS, Use::Metadata),
+    (VOLUMES, Use::Metadata),
     (volumes::METADATA, Use::Metadata),
     ("volumes/backingFsBlockDev", Use::Metadata),
     ("buildkit", Use::BuildCache),
@@ -103,11 +103,11 @@ const KNOWN: [(&str, Use); 16] = [
     ("tranship", Use::Quarantine),
 ];
 
-/// Returns who has what of the data root `tree`, without its stores.
+/// Returns who has what of the data root `tree` with these containers and volumes, without its stores.
 ///
 /// # Errors
 /// What the tree says of folders that are there.
-pub fn of_root(tree: &dyn Tree, containers: &[Container]) -> Result<Claims> {
+pub fn of_root(tree: &dyn Tree, containers: &[Container], volumes: &[Volume]) -> Result<Claims> {
     let mut claims = Claims::default();
     claims.add(Thing::new(Use::Metadata, "the data root"), [TreePathBuf::default()]);
     for (folder, of) in EACH {
@@ -117,8 +117,8 @@ pub fn of_root(tree: &dyn Tree, containers: &[Container]) -> Result<Claims> {
         claims.add(Thing::new(of, name), [path(name).to_owned()]);
     }
     claims.containers(tree, containers)?;
-    for volume in volumes::read_all(tree)?.0 {
-        claims.volume(&volume, containers);
+    for volume in volumes {
+        claims.volume(volume, containers);
     }
     claims.waste(super::temporary::waste(tree)?);
     Ok(claims)
@@ -150,8 +150,7 @@ impl Claims {
 
     fn volume(&mut self, volume: &Volume, containers: &[Container]) {
         let Some(folder) = volumes::folder(volume.name.as_bytes()) else { return };
-        let mut mounts = containers.iter().flat_map(|one| one.record.mount_points.values());
-        let is_used = mounts.any(|mount| mount.volume() == Some(volume.name.as_str()));
+        let is_used = containers.iter().any(|one| one.record.mounts_volume(&volume.name));
         let role = match (volume.anonymous, is_used) {
             (false, true) => "named",
             (true, true) => "anonymous",

@@ -1,27 +1,17 @@
 //! Where every byte is: each file is of one line, and the lines are all there is.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::Path;
 
 use tranship::model::{Holder, StoreKind, Use};
-use tranship::op::host::{Host, Known, open, survey};
+use tranship::op::host::Host;
 use tranship::op::reclaim::{Request, plan};
 use tranship::op::usage::{Amount, By, Ledger, Line, groups, ledger, removal, whois};
 use tranship::tree::{Kind, Memory, Metadata, Sink, Tree, TreePath, path, walk};
 
 use crate::moves::{INNER, put, root};
-use crate::reclaim::{ORPHANS, both, only, surveyed};
+use crate::reclaim::{ORPHANS, both, only, recorded, surveyed};
 use crate::support::NOW;
-use crate::support::carried::host as this_host;
 use crate::support::seen::{FOLDERS, META};
-
-fn recorded(name: &str) -> Host {
-    let archive =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/roots/{name}.tar.zst"));
-    let opened = open(Some(&archive)).expect("a recorded root");
-    let known = Known { platform: this_host(), ..Known::default() };
-    survey(&opened, &known).expect("a recorded root")
-}
 
 fn counted(host: &Host) -> Ledger {
     let ledger = ledger(host, NOW, &()).expect("it can be read");

@@ -3,7 +3,9 @@
 use super::migrate::now;
 use super::{finding, survey};
 use crate::cli::ops::UsageRequest;
-use crate::cli::rows::usage::{AmountRow, GroupRow, LineRow, RemovalRow, StaysRow, UsageReport};
+use crate::cli::rows::usage::{
+    AmountRow, GroupRow, LineRow, RemovalRow, StaysRow, ThingRow, UsageReport,
+};
 use crate::cli::rows::whois::{OwnedRow, WhoisReport, WhoseRow};
 use crate::error::Result;
 use crate::op::host::Host;
@@ -21,7 +23,9 @@ pub(super) fn rows(request: &UsageRequest, progress: &dyn Progress) -> Result<Us
         names => Some(removal_row(&ledger, removal(&host, &ledger, names)?)),
     };
     let mut lines: Vec<LineRow> = ledger.lines.iter().map(|one| line(&host, one)).collect();
-    lines.sort_by(|a, b| (b.on_disk, a.kind, &a.id).cmp(&(a.on_disk, b.kind, &b.id)));
+    lines.sort_by(|a, b| {
+        (b.on_disk, a.thing.kind, &a.thing.id).cmp(&(a.on_disk, b.thing.kind, &b.thing.id))
+    });
     Ok(UsageReport {
         places: ledger.places.clone(),
         total: amount(ledger.total()),
@@ -43,22 +47,31 @@ fn amount(amount: Amount) -> AmountRow {
     AmountRow { on_disk, apparent, files }
 }
 
-fn line(host: &Host, line: &Line) -> LineRow {
-    let thing = &line.thing;
-    LineRow {
+fn thing(host: &Host, line: &Line) -> ThingRow {
+    ThingRow {
         root: root(host, line.root),
-        kind: thing.of,
+        kind: line.thing.of,
         store: line.store,
-        id: thing.id.clone(),
-        role: thing.role.to_owned(),
+        id: line.thing.id.clone(),
+        role: line.thing.role.to_owned(),
         names: line.names.clone(),
+    }
+}
+
+fn proof(line: &Line) -> Option<String> {
+    Some(line.thing.proof.clone()).filter(|proof| !proof.is_empty())
+}
+
+fn line(host: &Host, line: &Line) -> LineRow {
+    LineRow {
+        thing: thing(host, line),
         on_disk: line.amount.on_disk,
         apparent: line.amount.apparent,
         files: line.amount.files,
         hidden: line.hidden,
         reclaimable: line.reclaimable,
         frees_alone: line.alone.on_disk,
-        proof: Some(thing.proof.clone()).filter(|proof| !proof.is_empty()),
+        proof: proof(line),
     }
 }
 
@@ -91,14 +104,9 @@ fn removal_row(ledger: &Ledger, removal: Removal) -> RemovalRow {
 pub(super) fn whose(host: &Host, queries: &[String]) -> Result<WhoisReport> {
     let (found, findings) = whois(host, now(), queries)?;
     let owned = |one: &Owned| OwnedRow {
-        root: root(host, one.line.root),
-        kind: one.line.thing.of,
-        store: one.line.store,
-        id: one.line.thing.id.clone(),
-        role: one.line.thing.role.to_owned(),
-        names: one.line.names.clone(),
+        thing: thing(host, &one.line),
         hidden: one.line.hidden,
-        proof: Some(one.line.thing.proof.clone()).filter(|proof| !proof.is_empty()),
+        proof: proof(&one.line),
         paths: one.paths.clone(),
     };
     let whose = |one: &Whose| WhoseRow {

@@ -43,6 +43,16 @@ pub(crate) fn list(items: &[String]) -> String {
     }
 }
 
+/// Returns the first `most` of `items`, and how many more there are.
+pub(crate) fn first(items: &[String], most: usize) -> String {
+    match items.get(..most) {
+        Some(shown) if items.len() > most => {
+            format!("{} and {} more", shown.join(", "), items.len() - most)
+        }
+        _ => items.join(", "),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +63,13 @@ mod tests {
         assert_eq!(wrap("  one two", 7, "    "), "  one\n    two");
         assert_eq!(wrap("sha256:0123456789 x", 8, ""), "sha256:0123456789\nx");
         assert_eq!(wrap("", 8, "  "), "");
+    }
+
+    #[test]
+    fn of_many_items_the_first_are_shown() {
+        let items = ["a", "b", "c"].map(String::from);
+        assert_eq!(first(&items, 2), "a, b and 1 more");
+        assert_eq!((first(&items, 3), first(&[], 3)), ("a, b, c".into(), String::new()));
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::cli::render::Widths;
 use crate::cli::render::table::{self, Column};
-use crate::cli::render::text::{count, printable, wrap};
+use crate::cli::render::text::{count, first, printable, wrap};
 use crate::cli::render::units::size;
 use crate::cli::rows::StoreKind;
-use crate::cli::rows::usage::{GroupRow, LineRow, RemovalRow, UsageReport};
+use crate::cli::rows::usage::{GroupRow, LineRow, RemovalRow, ThingRow, UsageReport};
 use crate::model::Use;
 
 /// So many of the largest things are named.
@@ -55,7 +55,7 @@ pub(crate) fn text(report: &UsageReport, top: Option<usize>, widths: Widths) -> 
 fn kinds(report: &UsageReport, width: Option<usize>) -> String {
     let mut sums: BTreeMap<(Use, Option<StoreKind>, bool), (u64, u64)> = BTreeMap::new();
     for line in &report.lines {
-        let sum = sums.entry((line.kind, line.store, line.hidden)).or_default();
+        let sum = sums.entry((line.thing.kind, line.thing.store, line.hidden)).or_default();
         sum.0 = sum.0.saturating_add(line.on_disk);
         sum.1 += 1;
     }
@@ -87,6 +87,12 @@ fn kinds(report: &UsageReport, width: Option<usize>) -> String {
     table::table(&columns, &rows, width)
 }
 
+/// Returns which store something is in, and that it is hidden.
+fn in_store(store: Option<StoreKind>, hidden: bool) -> String {
+    let words = [store.map(StoreKind::name), hidden.then_some("(hidden)")];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
 fn bar(bytes: u64, most: u64) -> String {
     let eighths = (u128::from(bytes) * BAR as u128 * 8).checked_div(u128::from(most)).unwrap_or(0);
     let eighths = usize::try_from(eighths).unwrap_or(0);
@@ -98,7 +104,12 @@ fn largest(lines: &[LineRow], top: usize, widths: Widths) -> String {
     let mut lines: Vec<&LineRow> = lines.iter().collect();
     lines.sort_by_key(|line| std::cmp::Reverse(line.on_disk));
     let row = |line: &&LineRow| {
-        vec![what(line), size(line.on_disk), size(line.frees_alone), held_by(&line.names)]
+        vec![
+            what(&line.thing),
+            size(line.on_disk),
+            size(line.frees_alone),
+            first(&line.thing.names, NAMED),
+        ]
     };
     let rows: Vec<_> = lines.iter().take(top).map(row).collect();
     let columns = [
@@ -110,20 +121,14 @@ fn largest(lines: &[LineRow], top: usize, widths: Widths) -> String {
     format!("\n{}", table::table(&columns, &rows, widths.table))
 }
 
-fn held_by(names: &[String]) -> String {
-    match names.len() {
-        n if n > NAMED => format!("{} and {} more", names[..NAMED].join(", "), n - NAMED),
-        _ => names.join(", "),
-    }
-}
-
-fn what(line: &LineRow) -> String {
-    let role = if line.role.is_empty() { String::new() } else { format!(" ({})", line.role) };
-    format!("{} {}{role}", line.kind.name(), short(&line.id))
+/// Returns what a thing is in a few words.
+pub(crate) fn what(thing: &ThingRow) -> String {
+    let role = if thing.role.is_empty() { String::new() } else { format!(" ({})", thing.role) };
+    format!("{} {}{role}", thing.kind.name(), short(&thing.id))
 }
 
 /// Returns IDs as Docker shows them, and anything else as it is.
-pub(crate) fn short(id: &str) -> &str {
+fn short(id: &str) -> &str {
     let digits = id.strip_prefix("sha256:").unwrap_or(id);
     let is_id = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_id { &digits[..12] } else { id }
@@ -132,11 +137,9 @@ pub(crate) fn short(id: &str) -> &str {
 /// Returns the table of lines that were put together.
 pub(crate) fn table(groups: &[GroupRow], width: Option<usize>) -> String {
     let row = |group: &GroupRow| {
-        let store = group.store.map_or("", StoreKind::name);
-        let store = if group.hidden { format!("{store} (hidden)") } else { store.to_owned() };
         vec![
             short(&group.id).to_owned(),
-            store.trim().to_owned(),
+            in_store(group.store, group.hidden),
             size(group.on_disk),
             size(group.shared),
             size(group.frees_alone),

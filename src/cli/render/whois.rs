@@ -1,7 +1,7 @@
 //! Whose things are, for people.
 
-use crate::cli::render::text::{printable, wrap};
-use crate::cli::render::usage::short;
+use crate::cli::render::text::{first, printable, wrap};
+use crate::cli::render::usage::what;
 use crate::cli::rows::whois::{OwnedRow, WhoseRow};
 
 /// So many names are told of one thing.
@@ -19,27 +19,16 @@ fn answer(one: &WhoseRow, width: usize) -> String {
 }
 
 fn thing(one: &OwnedRow, width: usize) -> String {
-    let store = one.store.map_or(String::new(), |store| format!(", {} store", store.name()));
-    let role = if one.role.is_empty() { String::new() } else { format!(" ({})", one.role) };
+    let store = one.thing.store.map_or(String::new(), |store| format!(", {} store", store.name()));
     let hidden = if one.hidden { ", hidden" } else { "" };
-    let what = format!("  {} {}{role}{store}{hidden}", one.kind.name(), short(&one.id));
+    let what = format!("  {}{store}{hidden}", what(&one.thing));
     let mut out = wrap(&printable(&what), width, "    ") + "\n";
-    let why = one.proof.clone().unwrap_or_else(|| held_by(&one.names));
-    if !why.is_empty() {
+    let held_by = || format!("held by {}", first(&one.thing.names, NAMED));
+    let why = one.proof.clone().or_else(|| (!one.thing.names.is_empty()).then(held_by));
+    if let Some(why) = why {
         out += &(wrap(&printable(&format!("    {why}")), width, "      ") + "\n");
     }
     out + &one.paths.iter().map(|path| format!("    {path}\n")).collect::<String>()
-}
-
-fn held_by(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        names if names.len() > NAMED => {
-            let more = names.len() - NAMED;
-            format!("held by {} and {more} more", names[..NAMED].join(", "))
-        }
-        names => format!("held by {}", names.join(", ")),
-    }
 }
 
 #[cfg(test)]
@@ -48,28 +37,29 @@ mod tests {
 
     use super::*;
     use crate::cli::rows::StoreKind;
+    use crate::cli::rows::usage::ThingRow;
     use crate::model::Use;
 
     #[test]
     fn an_answer_tells_what_it_is_who_holds_it_and_where() {
-        let owned = OwnedRow {
+        let layer = ThingRow {
             root: "/d".into(),
             kind: Use::Layer,
             store: Some(StoreKind::Classic),
             id: format!("sha256:{:0<64}", "1a7e"),
             role: String::new(),
             names: (0..9).map(|n| format!("team/app:v{n}")).collect(),
-            hidden: true,
-            proof: None,
-            paths: vec!["/d/overlay2/abc".into()],
         };
-        let lost = OwnedRow {
+        let lost = ThingRow {
             kind: Use::Orphan,
             id: "overlay2/lost".into(),
             names: Vec::new(),
-            proof: Some("no layer names it".into()),
-            ..owned.clone()
+            ..layer.clone()
         };
+        let paths = vec!["/d/overlay2/abc".into()];
+        let owned = OwnedRow { thing: layer, hidden: true, proof: None, paths };
+        let proof = Some("no layer names it".into());
+        let lost = OwnedRow { thing: lost, proof, ..owned.clone() };
         let rows = [("abc", vec![owned, lost]), ("x\u{1b}[31m", Vec::new())];
         let rows = rows.map(|(query, found)| WhoseRow { query: query.into(), found });
         assert_snapshot!(text(&rows, 60), @r"

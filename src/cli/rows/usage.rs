@@ -39,10 +39,10 @@ pub struct AmountRow {
     pub files: u64,
 }
 
-/// One thing that takes room.
+/// What a thing is; its fields stand among those of the row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct LineRow {
+pub struct ThingRow {
     /// The data root that it is in.
     pub root: String,
     /// What it is of.
@@ -55,6 +55,15 @@ pub struct LineRow {
     pub role: String,
     /// The images, containers and volumes that hold it.
     pub names: Vec<String>,
+}
+
+/// One thing that takes room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LineRow {
+    /// What it is.
+    #[serde(flatten)]
+    pub thing: ThingRow,
     /// Bytes on disk. A file that other lines have too is counted in one of them.
     pub on_disk: u64,
     /// Bytes when read.

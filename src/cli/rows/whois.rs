@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FindingRow, StoreKind};
-use crate::model::Use;
+use super::FindingRow;
+use super::usage::ThingRow;
 
 /// Whose paths, IDs and names are. Fields are only ever added to this schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,18 +29,9 @@ pub struct WhoseRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OwnedRow {
-    /// The data root that it is in.
-    pub root: String,
-    /// What it is of.
-    pub kind: Use,
-    /// The store that it is in; null for what is of no store.
-    pub store: Option<StoreKind>,
-    /// What its store calls it; else its path.
-    pub id: String,
-    /// What it is within its kind, such as `config`; may be empty.
-    pub role: String,
-    /// The images, containers and volumes that hold it.
-    pub names: Vec<String>,
+    /// What it is.
+    #[serde(flatten)]
+    pub thing: ThingRow,
     /// Whether no daemon shows it at its next start.
     pub hidden: bool,
     /// Why nobody would miss it.

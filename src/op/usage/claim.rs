@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::areas::{Area, place};
+use super::names::Names;
 use super::{Amount, Line};
-use crate::digest::Digest;
 use crate::error::Result;
-use crate::model::{Finding, Holder, Image, Severity, StoreKind, Thing, Use};
-use crate::op::host::{DataRoot, Host, Seen};
+use crate::model::{Finding, Severity, StoreKind, Thing, Use};
+use crate::op::host::{Host, Seen};
 use crate::op::volumes;
 use crate::store::claims::{self, Claims};
 use crate::store::reclaim::Known;
@@ -49,11 +49,13 @@ impl Claimed {
         }
         for (n, root) in host.roots.iter().enumerate() {
             let known = root.known(now)?;
-            let names = Names::of(root);
-            if root.choices.is_some() {
+            let is_root = root.choices.is_some();
+            let volumes = if is_root { volumes::of_root(root)?.0 } else { Vec::new() };
+            let names = Names::of(root, &volumes);
+            if is_root {
                 let tree = Sub::new(Arc::clone(&root.tree), root.path.as_path());
                 let scope = Scope { root: n, store: None, hidden: false };
-                let own = claims::of_root(&tree, &root.containers)?;
+                let own = claims::of_root(&tree, &root.containers, &volumes)?;
                 self.take((0, root.path.as_path()), scope, own, &names);
             }
             for seen in &root.stores {
@@ -206,65 +208,5 @@ impl Scope {
     /// Returns the line of something that nobody told of.
     pub(super) fn stray(self, of: Use, id: String) -> Line {
         self.line(Thing::new(of, id), &Names::default())
-    }
-}
-
-/// What people call what holds things.
-#[derive(Default)]
-pub(super) struct Names<'a> {
-    images: HashMap<Digest, &'a Image>,
-    /// Names of containers by their IDs, and whether each is hidden.
-    containers: HashMap<&'a str, (&'a str, bool)>,
-    /// Volumes that only hidden containers have.
-    hidden: Vec<String>,
-}
-
-impl<'a> Names<'a> {
-    fn of(root: &'a DataRoot) -> Self {
-        let inventories = root.stores.iter().filter_map(|seen| seen.inventory());
-        let images = inventories.flat_map(|found| &found.images).map(|image| (image.id, image));
-        let hidden: Vec<_> = root.stores.iter().filter(|seen| seen.hidden).collect();
-        let is_hidden = |driver: &str| hidden.iter().any(|seen| seen.here.driver == driver);
-        let containers = root.containers.iter();
-        let containers = containers
-            .map(|one| (one.id.as_str(), (one.name.as_str(), is_hidden(&one.driver))))
-            .collect();
-        let mut names = Self { images: images.collect(), containers, hidden: Vec::new() };
-        for volume in volumes::of_root(root).map(|(found, _)| found).unwrap_or_default() {
-            let mut users = volumes::users(root, &volume).peekable();
-            if users.peek().is_some() && users.all(|at| volumes::is_hidden(&at)) {
-                names.hidden.push(volume.name.clone());
-            }
-        }
-        names
-    }
-
-    /// Returns what the holders of a thing are called, and whether none of those that have a place of their
-    /// own is shown.
-    fn of_thing(&self, thing: &Thing) -> (Vec<String>, bool) {
-        let (mut names, mut hidden) = (Vec::new(), Vec::new());
-        for holder in &thing.held_by {
-            match holder {
-                Holder::Image(id) => match self.images.get(id) {
-                    Some(image) if image.names.is_empty() => names.push(id.short()),
-                    Some(image) => names.extend(image.names.iter().map(|name| name.familiar())),
-                    None => names.push(id.short()),
-                },
-                Holder::Container(id) => {
-                    let known = self.containers.get(id.as_str());
-                    let short = id.get(..12).unwrap_or(id);
-                    names.push(known.map_or(short, |(name, _)| name).to_owned());
-                    hidden.push(known.is_some_and(|(_, hidden)| *hidden));
-                }
-                Holder::Volume(name) => {
-                    names.push(name.clone());
-                    hidden.push(self.hidden.contains(name));
-                }
-                Holder::Build => names.push("build cache".to_owned()),
-                Holder::Lease(id) => names.push(format!("lease {id}")),
-                Holder::Namespace(space) => names.push(format!("namespace {space}")),
-            }
-        }
-        (names, !hidden.is_empty() && hidden.iter().all(|hidden| *hidden))
     }
 }

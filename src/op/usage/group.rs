@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Amount, Ledger, Line, holders};
+use super::frees::frees;
+use super::{Amount, Ledger, Line};
 use crate::model::{Holder, StoreKind, Use};
 
 /// What lines are put together by.
@@ -86,11 +87,10 @@ fn held(ledger: &Ledger, is_wanted: impl Fn(&Holder) -> bool) -> Vec<Group> {
             }
         }
     }
-    let all = holders(ledger);
-    let with_frees = |((root, holder), mut group): ((usize, &Holder), Group)| {
-        let found = all.get(&(root, holder.clone()));
-        group.frees = found.map(|held| held.frees).unwrap_or_default();
-        group
+    let frees = frees(ledger);
+    let with_frees = |(of, group): ((usize, &Holder), Group)| Group {
+        frees: frees.get(&of).copied().unwrap_or_default(),
+        ..group
     };
     groups.into_iter().map(with_frees).collect()
 }

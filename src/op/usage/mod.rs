@@ -7,9 +7,10 @@
 mod areas;
 mod claim;
 mod count;
+mod frees;
 mod group;
-mod holders;
 mod linked;
+mod names;
 mod removal;
 mod whois;
 
@@ -22,7 +23,6 @@ use crate::store::Progress;
 use crate::tree::{Metadata, Time};
 
 pub use group::{By, Group, groups};
-pub use holders::{Held, holders};
 pub use removal::{Removal, removal};
 pub use whois::{Owned, Whose, whois};
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::names::Names;
 use super::{Amount, Ledger, Line};
 use crate::error::{Error, Place, Result};
 use crate::model::{Holder, Image, StoreKind};
@@ -40,12 +41,13 @@ pub fn removal(host: &Host, ledger: &Ledger, names: &[String]) -> Result<Removal
         let is_in = line.store.is_some_and(|kind| picked.stores.contains(&(line.root, kind)));
         is_in || line.goes_with(&picked.gone)
     };
+    let names: Vec<Names<'_>> = host.roots.iter().map(|root| Names::of(root, &[])).collect();
     let mut removal = Removal { frees: ledger.freed(goes), ..Removal::default() };
     for (n, line) in ledger.lines.iter().enumerate().filter(|(_, line)| !goes(line)) {
         let is_gone = |holder: &&Holder| picked.gone.contains(&(line.root, (*holder).clone()));
         let (gone, left): (Vec<_>, Vec<_>) = line.thing.held_by.iter().partition(is_gone);
         if !gone.is_empty() {
-            let left = left.iter().map(|holder| called(host, line.root, holder));
+            let left = left.iter().map(|holder| called(names.get(line.root), holder));
             removal.stays.push((n, left.collect()));
         }
     }
@@ -186,20 +188,14 @@ fn shown(at: &ImageAt<'_>) -> String {
 }
 
 /// Returns what people call what holds something.
-fn called(host: &Host, root: usize, holder: &Holder) -> String {
-    let root = host.roots.get(root);
+fn called(names: Option<&Names<'_>>, holder: &Holder) -> String {
     match holder {
         Holder::Image(id) => {
-            let inventories = root.into_iter().flat_map(|root| &root.stores);
-            let mut images =
-                inventories.filter_map(|seen| seen.inventory()).flat_map(|found| &found.images);
-            let name = images.find(|image| image.id == *id).and_then(|image| image.names.first());
+            let name = names.and_then(|names| names.image(id)?.names.first());
             format!("image {}", name.map_or_else(|| id.short(), |name| name.familiar()))
         }
         Holder::Container(id) => {
-            let mut all = root.into_iter().flat_map(|root| &root.containers);
-            let found = all.find(|one| one.id == *id);
-            format!("container {}", found.map_or(id, |one| &one.name))
+            format!("container {}", names.and_then(|names| names.container(id)).unwrap_or(id))
         }
         Holder::Volume(name) => format!("volume {name}"),
         Holder::Build => "the build cache".to_owned(),

@@ -25,7 +25,7 @@ pub(crate) fn surveyed(root: &Memory) -> Host {
     survey_of(Arc::new(root.clone())).expect("a data root")
 }
 
-fn recorded(name: &str) -> Host {
+pub(crate) fn recorded(name: &str) -> Host {
     let archive =
         Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/roots/{name}.tar.zst"));
     let opened = open(Some(&archive)).expect("a recorded root");
